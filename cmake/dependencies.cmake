@@ -1,0 +1,13 @@
+# Everything comes from Debian's packages (scripts/install-packages.sh installs them).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET json-c)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+
+add_library(tfc_dependencies INTERFACE)
+target_link_libraries(tfc_dependencies INTERFACE
+  PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::SQLITE PkgConfig::UTF8PROC Threads::Threads m)
+add_library(tfc_cli_dependencies INTERFACE)
+target_link_libraries(tfc_cli_dependencies INTERFACE PkgConfig::JSONC Threads::Threads m)

@@ -1,0 +1,5 @@
+file(READ ${IN} hex HEX)
+string(LENGTH "${hex}" n)
+math(EXPR n "${n} / 2")
+string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+file(WRITE ${OUT} "#include <stddef.h>\nextern const unsigned char tfc_data_${NAME}[];\nextern const size_t tfc_data_${NAME}_bytes;\nconst unsigned char tfc_data_${NAME}[] = {${bytes}0};\nconst size_t tfc_data_${NAME}_bytes = ${n};\n")
