@@ -1,0 +1,51 @@
+/* toolformer/tools.h: tools as the method sees them: a name, text in, one text out (paper section 2).
+ *
+ * A tool is a manifest (JSON: name, description, demonstrations, thresholds, candidate heuristic, argument form) and a
+ * backend. Built in: Calculator, Calendar. A tool that gives no result says why; that is data, no error of the program.
+ *
+ *     tfc_tools *tools = tfc_tools_create("Calculator,Calendar", &err);
+ *     tfc_tool_context context = {.date = "2023-01-30"};
+ *     char *result;
+ *     if (tfc_tool_call(tfc_tools_find(tools, "Calculator"), "400 / 1400", &context, &result, &err) == TFC_OK)
+ *         puts(result), tfc_text_free(result);
+ *     tfc_tools_free(tools);
+ */
+#ifndef TOOLFORMER_TOOLS_H
+#define TOOLFORMER_TOOLS_H
+
+#include "toolformer/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tfc_tool tfc_tool;   /* immutable once made */
+typedef struct tfc_tools tfc_tools; /* a registry: immutable, shared by threads */
+
+/* What a call may know of where it stands. */
+typedef struct tfc_tool_context {
+    const char *date; /* "YYYY-MM-DD": the document's, or the day to answer with; NULL: today */
+} tfc_tool_context;
+
+/* names: comma-separated built-ins, or paths of manifest files (*.json); NULL: all built-ins; "none": an empty registry.
+ * An unknown name is TFC_ENOTFOUND and lists the known ones. */
+tfc_tools *tfc_tools_create(const char *names, tfc_error *err);
+void tfc_tools_free(tfc_tools *tools);
+size_t tfc_tools_count(const tfc_tools *tools);
+const tfc_tool *tfc_tools_at(const tfc_tools *tools, size_t i);
+const tfc_tool *tfc_tools_find(const tfc_tools *tools, const char *name); /* NULL when absent; exact name */
+
+const char *tfc_tool_name(const tfc_tool *tool);
+const char *tfc_tool_description(const tfc_tool *tool);
+/* The manifest as JSON text; borrowed. */
+const char *tfc_tool_manifest(const tfc_tool *tool);
+
+/* Runs a call. TFC_OK: *result is NUL-terminated and the caller's (tfc_text_free). TFC_ENORESULT: the arguments have no
+ * result (syntax, division by zero, no date); err says why. Other statuses: the tool itself failed. Thread-safe. */
+tfc_status tfc_tool_call(const tfc_tool *tool, const char *args, const tfc_tool_context *context, char **result,
+                         tfc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
