@@ -1,10 +1,10 @@
 /* toolformer/calls.h: the text form of calls (paper section 2: e(c), e(c,r)).
  *
- * A call stands in running text as ` [Name(arguments) -> result]`: a space, a bracket, the tool's name, its arguments in
- * parentheses, an arrow, the result. Before it is run it is ` [Name(arguments)]` or ` [Name(arguments) ->`. Arguments are
- * one string; parentheses inside them nest, quotes protect them. A result is one line and never holds an unescaped `]`:
- * printing replaces control characters by spaces and `[`, `]` by `(`, `)`, and cuts at a length limit, so that no result
- * can end its call or be read as another one.
+ * A call stands in running text as ` [Name(arguments) -> result]`: a space, a bracket, the tool's name, its
+ * arguments in parentheses, an arrow, the result. Before it is run it is ` [Name(arguments)]` or `
+ * [Name(arguments) ->`. Arguments are one string; parentheses inside them nest, quotes protect them. A result
+ * is one line and never holds an unescaped `]`: printing replaces control characters by spaces and `[`, `]`
+ * by `(`, `)`, and cuts at a length limit, so that no result can end its call or be read as another one.
  *
  * Nothing here knows which tools exist: a list of names tells what counts as a call.
  *
@@ -21,23 +21,24 @@
 extern "C" {
 #endif
 
-/* Byte offsets into the scanned text. `begin` is at the space when there is one before the bracket, else at it. */
+/* Byte offsets into the scanned text. `begin` is at the space when there is one before the bracket, else at
+ * it. */
 typedef struct tfc_call_span {
-    size_t begin, end;               /* the whole call, bracket included */
-    size_t name, name_end;           /* Name */
-    size_t args, args_end;           /* between the parentheses, blanks at both ends left out */
-    size_t result, result_end;       /* after the arrow; equal when there is none or it is empty */
+    size_t begin, end;         /* the whole call, bracket included */
+    size_t name, name_end;     /* Name */
+    size_t args, args_end;     /* between the parentheses, blanks at both ends left out */
+    size_t result, result_end; /* after the arrow; equal when there is none or it is empty */
     bool has_arrow;
-    bool closed;                     /* ends with its bracket; only tfc_call_parse_open gives false */
+    bool closed; /* ends with its bracket; only tfc_call_parse_open gives false */
 } tfc_call_span;
 
-/* The first finished call of one of the names in text[from, n). False when there is none. Spans that do not parse
- * (unknown name, unbalanced, a line break inside) are no calls. Linear time, whatever the text. */
+/* The first finished call of one of the names in text[from, n). False when there is none. Spans that do not
+ * parse (unknown name, unbalanced, a line break inside) are no calls. Linear time, whatever the text. */
 bool tfc_calls_scan(const char *text, size_t n, size_t from, const char *const *names, size_t n_names,
                     tfc_call_span *span);
 
-/* Parses the call that starts at text[at] (at its space or bracket); true when it is closed by `]`. names NULL: any name
- * of the form [A-Za-z_][A-Za-z0-9_.-]*. */
+/* Parses the call that starts at text[at] (at its space or bracket); true when it is closed by `]`. names
+ * NULL: any name of the form [A-Za-z_][A-Za-z0-9_.-]*. */
 bool tfc_call_parse(const char *text, size_t n, size_t at, const char *const *names, size_t n_names,
                     tfc_call_span *span);
 /* The same for a call that ends at the end of the text: ` [Name(args) ->` or ` [Name(args)`. */
@@ -54,18 +55,19 @@ char *tfc_call_print_bare(const char *name, const char *args);
 /* The harmless form of a result, as tail prints it. */
 char *tfc_call_clean_result(const char *result, size_t max_result_bytes);
 
-/* Calls to insert into a text, and the way back. at: byte offset in the source, ascending; head and tail as printed. */
+/* Calls to insert into a text, and the way back. at: byte offset in the source, ascending; head and tail as
+ * printed. */
 typedef struct tfc_call_insert {
     size_t at;
     const char *text; /* the whole call as it is inserted: head + tail */
 } tfc_call_insert;
 /* source with the calls in it. Each at must be a character boundary within the source. */
-tfc_status tfc_calls_insert(const char *source, size_t n, const tfc_call_insert *inserts, size_t n_inserts, char **text,
-                            size_t *n_text, tfc_error *err);
-/* Takes out exactly those calls (by place and text): gives the source back byte for byte, whatever look-alikes it holds.
- * TFC_ECONFLICT when the text does not hold them there. */
-tfc_status tfc_calls_remove(const char *text, size_t n, const tfc_call_insert *inserts, size_t n_inserts, char **source,
-                            size_t *n_source, tfc_error *err);
+tfc_status tfc_calls_insert(const char *source, size_t n, const tfc_call_insert *inserts, size_t n_inserts,
+                            char **text, size_t *n_text, tfc_error *err);
+/* Takes out exactly those calls (by place and text): gives the source back byte for byte, whatever
+ * look-alikes it holds. TFC_ECONFLICT when the text does not hold them there. */
+tfc_status tfc_calls_remove(const char *text, size_t n, const tfc_call_insert *inserts, size_t n_inserts,
+                            char **source, size_t *n_source, tfc_error *err);
 /* Takes out every finished call of the names (for scoring answers: PAPER section 5). */
 tfc_status tfc_calls_strip(const char *text, size_t n, const char *const *names, size_t n_names, char **out,
                            size_t *n_out, tfc_error *err);

@@ -1,14 +1,14 @@
 /* toolformer/tools.h: tools as the method sees them: a name, text in, one text out (paper section 2).
  *
- * A tool is a manifest (JSON: name, description, demonstrations, thresholds, candidate heuristic, argument form) and a
- * backend. Built in: Calculator, Calendar. A tool that gives no result says why; that is data, no error of the program.
+ * A tool is a manifest (JSON: name, description, demonstrations, thresholds, candidate heuristic, argument
+ * form) and a backend. Built in: Calculator, Calendar. A tool that gives no result says why; that is data, no
+ * error of the program.
  *
  *     tfc_tools *tools = tfc_tools_create("Calculator,Calendar", &err);
  *     tfc_tool_context context = {.date = "2023-01-30"};
  *     char *result;
- *     if (tfc_tool_call(tfc_tools_find(tools, "Calculator"), "400 / 1400", &context, &result, &err) == TFC_OK)
- *         puts(result), tfc_text_free(result);
- *     tfc_tools_free(tools);
+ *     if (tfc_tool_call(tfc_tools_find(tools, "Calculator"), "400 / 1400", &context, &result, &err) ==
+ * TFC_OK) puts(result), tfc_text_free(result); tfc_tools_free(tools);
  */
 #ifndef TOOLFORMER_TOOLS_H
 #define TOOLFORMER_TOOLS_H
@@ -27,8 +27,8 @@ typedef struct tfc_tool_context {
     const char *date; /* "YYYY-MM-DD": the document's, or the day to answer with; NULL: today */
 } tfc_tool_context;
 
-/* names: comma-separated built-ins, or paths of manifest files (*.json); NULL: all built-ins; "none": an empty registry.
- * An unknown name is TFC_ENOTFOUND and lists the known ones. */
+/* names: comma-separated built-ins, or paths of manifest files (*.json); NULL: all built-ins; "none": an
+ * empty registry. An unknown name is TFC_ENOTFOUND and lists the known ones. */
 tfc_tools *tfc_tools_create(const char *names, tfc_error *err);
 void tfc_tools_free(tfc_tools *tools);
 size_t tfc_tools_count(const tfc_tools *tools);
@@ -40,10 +40,11 @@ const char *tfc_tool_description(const tfc_tool *tool);
 /* The manifest as JSON text; borrowed. */
 const char *tfc_tool_manifest(const tfc_tool *tool);
 
-/* Runs a call. TFC_OK: *result is NUL-terminated and the caller's (tfc_text_free). TFC_ENORESULT: the arguments have no
- * result (syntax, division by zero, no date); err says why. Other statuses: the tool itself failed. Thread-safe. */
-tfc_status tfc_tool_call(const tfc_tool *tool, const char *args, const tfc_tool_context *context, char **result,
-                         tfc_error *err);
+/* Runs a call. TFC_OK: *result is NUL-terminated and the caller's (tfc_text_free). TFC_ENORESULT: the
+ * arguments have no result (syntax, division by zero, no date); err says why. Other statuses: the tool itself
+ * failed. Thread-safe. */
+tfc_status tfc_tool_call(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
+                         char **result, tfc_error *err);
 
 #ifdef __cplusplus
 }

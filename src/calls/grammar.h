@@ -1,7 +1,7 @@
 /* calls/grammar.h: byte automata that say which text may follow, for sampling that always parses.
  *
- * A grammar is a deterministic automaton over bytes. States are small numbers so that the engine can keep one mask of
- * allowed tokens for each state that it has met. */
+ * A grammar is a deterministic automaton over bytes. States are small numbers so that the engine can keep one
+ * mask of allowed tokens for each state that it has met. */
 #ifndef TFC_CALLS_GRAMMAR_H
 #define TFC_CALLS_GRAMMAR_H
 
@@ -11,25 +11,27 @@ enum { TFC_GRAMMAR_DEAD = 0 }; /* the state of text that can no longer become le
 
 typedef struct tfc_grammar {
     uint32_t start; /* never DEAD */
-    uint32_t (*step)(const void *context, uint32_t state, unsigned char byte); /* next state; total function */
-    bool (*accepts)(const void *context, uint32_t state);                      /* the text may stop here, and does */
+    uint32_t (*step)(const void *context, uint32_t state,
+                     unsigned char byte);                 /* next state; total function */
+    bool (*accepts)(const void *context, uint32_t state); /* the text may stop here, and does */
     const void *context;
 } tfc_grammar;
 
-/* Arguments and their end, as they follow ` [Name(`: up to and including what comes after the closing parenthesis.
- * The automaton accepts once `)` has closed the arguments; then at most the bytes of `]`, ` ]`, ` ->` may still follow
- * in the same token. */
+/* Arguments and their end, as they follow ` [Name(`: up to and including what comes after the closing
+ * parenthesis. The automaton accepts once `)` has closed the arguments; then at most the bytes of `]`, ` ]`,
+ * ` ->` may still follow in the same token. */
 typedef enum tfc_args_form {
     TFC_ARGS_NONE,       /* `)` at once (Calendar) */
-    TFC_ARGS_EXPRESSION, /* a well-formed arithmetic expression: numbers (commas, decimals, %), + - * / x × ÷, balanced
-                            parentheses to depth 4, blanks between */
-    TFC_ARGS_TEXT        /* any text without line breaks, quotes balanced, parentheses balanced to depth 4, not empty */
+    TFC_ARGS_EXPRESSION, /* a well-formed arithmetic expression: numbers (commas, decimals, %), + - * / x × ÷,
+                            balanced parentheses to depth 4, blanks between */
+    TFC_ARGS_TEXT /* any text without line breaks, quotes balanced, parentheses balanced to depth 4, not empty
+                   */
 } tfc_args_form;
 /* Immutable, static; never NULL. */
 const tfc_grammar *tfc_grammar_args(tfc_args_form form);
 
-/* `[Name(` of any of the names, each followed by its arguments, for decoding: starts after ` [` (or a token that begins
- * so). Owned by the caller. */
+/* `[Name(` of any of the names, each followed by its arguments, for decoding: starts after ` [` (or a token
+ * that begins so). Owned by the caller. */
 typedef struct tfc_grammar_call {
     const char *name;
     tfc_args_form form;

@@ -1,4 +1,5 @@
-/* formats/safetensors.h: a safetensors file, or the shards that an index names, mapped and checked; and written. */
+/* formats/safetensors.h: a safetensors file, or the shards that an index names, mapped and checked; and
+ * written. */
 #ifndef TFC_FORMATS_SAFETENSORS_H
 #define TFC_FORMATS_SAFETENSORS_H
 
@@ -7,8 +8,8 @@
 typedef struct tfc_safetensors tfc_safetensors;
 
 /* One file. Integer and boolean tensors are allowed in a file that is read for its weights only when
- * `skip_others` is set (GPT-2's stray masks); they are then left out of the set. I32 tensors are readable with
- * tfc_safetensors_raw in any case (golden values). */
+ * `skip_others` is set (GPT-2's stray masks); they are then left out of the set. I32 tensors are readable
+ * with tfc_safetensors_raw in any case (golden values). */
 tfc_safetensors *tfc_safetensors_open(const char *path, bool skip_others, tfc_error *err);
 /* A folder with model.safetensors, or model.safetensors.index.json and its shards. */
 tfc_safetensors *tfc_safetensors_open_folder(const char *folder, bool skip_others, tfc_error *err);
@@ -29,8 +30,8 @@ const tfc_safetensors_raw_view *tfc_safetensors_raw(const tfc_safetensors *file,
 typedef struct tfc_safetensors_writer tfc_safetensors_writer;
 tfc_safetensors_writer *tfc_safetensors_writer_create(const char *path, tfc_error *err);
 void tfc_safetensors_writer_free(tfc_safetensors_writer *writer);
-tfc_status tfc_safetensors_writer_tensor(tfc_safetensors_writer *writer, const char *name, tfc_dtype dtype, int n_dims,
-                                         const int64_t *dims, tfc_error *err);
+tfc_status tfc_safetensors_writer_tensor(tfc_safetensors_writer *writer, const char *name, tfc_dtype dtype,
+                                         int n_dims, const int64_t *dims, tfc_error *err);
 tfc_status tfc_safetensors_writer_values(tfc_safetensors_writer *writer, const float *values, int64_t n,
                                          tfc_error *err);
 tfc_status tfc_safetensors_writer_commit(tfc_safetensors_writer *writer, tfc_error *err);

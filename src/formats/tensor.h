@@ -11,7 +11,8 @@ typedef struct tfc_tensor_view {
     const char *name; /* of the file that it lies in */
     tfc_dtype dtype;
     int n_dims;                    /* 0 (a scalar) to 4 */
-    int64_t dims[TFC_TENSOR_DIMS]; /* row-major: dims[n_dims-1] is contiguous. GGUF's order is turned round. Unused: 1 */
+    int64_t dims[TFC_TENSOR_DIMS]; /* row-major: dims[n_dims-1] is contiguous. GGUF's order is turned round.
+                                      Unused: 1 */
     const void *data;              /* into the mapping; any alignment */
     size_t n_bytes;
 } tfc_tensor_view;

@@ -9,19 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum tfc_dtype {
-    TFC_F32,
-    TFC_F16,
-    TFC_BF16,
-    TFC_Q8_0,
-    TFC_Q4_0,
-    TFC_Q4_1,
-    TFC_N_DTYPES
-} tfc_dtype;
+typedef enum tfc_dtype { TFC_F32, TFC_F16, TFC_BF16, TFC_Q8_0, TFC_Q4_0, TFC_Q4_1, TFC_N_DTYPES } tfc_dtype;
 
-const char *tfc_dtype_name(tfc_dtype dtype);          /* "F32", "Q4_1", … */
-int64_t tfc_dtype_block_values(tfc_dtype dtype);      /* values of a block: 1 or 32 */
-size_t tfc_dtype_block_bytes(tfc_dtype dtype);        /* bytes of a block */
+const char *tfc_dtype_name(tfc_dtype dtype);     /* "F32", "Q4_1", … */
+int64_t tfc_dtype_block_values(tfc_dtype dtype); /* values of a block: 1 or 32 */
+size_t tfc_dtype_block_bytes(tfc_dtype dtype);   /* bytes of a block */
 /* Bytes of a row of n values; n must be a multiple of the block (else 0). */
 size_t tfc_dtype_row_bytes(tfc_dtype dtype, int64_t n);
 

@@ -1,16 +1,18 @@
 /* kernels/kernels.h: the numeric kernels, as one table of functions per instruction set.
  *
- * A kernel knows no heap, no file and no thread: the caller owns all memory and splits the work over the pool.
- * Three paths: `ref` is plain C and is the specification; `avx2` and `avx512` compute the same within rounding.
- * On every path
- *   - each output element is summed in one fixed order that depends on the sizes of its own reduction alone, never on
- *     how many rows or columns are computed with it: a row's result has the same bits whoever shares its batch;
+ * A kernel knows no heap, no file and no thread: the caller owns all memory and splits the work over the
+ * pool. Three paths: `ref` is plain C and is the specification; `avx2` and `avx512` compute the same within
+ * rounding. On every path
+ *   - each output element is summed in one fixed order that depends on the sizes of its own reduction alone,
+ * never on how many rows or columns are computed with it: a row's result has the same bits whoever shares its
+ * batch;
  *   - no libm function is called (its bits differ between C libraries): exp, tanh and the like are our own.
  *
- * Matrix products take packed operands. `W[N,K]` is packed once into panels of `panel_n` outputs; the activations
- * X[M,K] are packed for each product into row tiles. Operand types: f32 (f32 everywhere) and bf16. bf16 panels on
- * avx512 are multiplied with vdpbf16ps (X is rounded to bf16 too, f32 accumulation); on avx2 and ref bf16 is storage of
- * W alone and the arithmetic is f32. K is padded with zeros inside the packed forms. */
+ * Matrix products take packed operands. `W[N,K]` is packed once into panels of `panel_n` outputs; the
+ * activations X[M,K] are packed for each product into row tiles. Operand types: f32 (f32 everywhere) and
+ * bf16. bf16 panels on avx512 are multiplied with vdpbf16ps (X is rounded to bf16 too, f32 accumulation); on
+ * avx2 and ref bf16 is storage of W alone and the arithmetic is f32. K is padded with zeros inside the packed
+ * forms. */
 #ifndef TFC_KERNELS_KERNELS_H
 #define TFC_KERNELS_KERNELS_H
 
@@ -30,9 +32,10 @@ typedef struct tfc_panels {
     void *data; /* the caller's */
 } tfc_panels;
 
-/* Attention of n_rows consecutive positions of one sequence, for the `group` query heads that share one key head.
- * Row r stands at absolute position first_position + r and sees keys 0 … first_position + r (the last `window` of
- * them when window > 0). Softmax is taken block by block in order of position (running maximum), f32. */
+/* Attention of n_rows consecutive positions of one sequence, for the `group` query heads that share one key
+ * head. Row r stands at absolute position first_position + r and sees keys 0 … first_position + r (the last
+ * `window` of them when window > 0). Softmax is taken block by block in order of position (running maximum),
+ * f32. */
 typedef struct tfc_attention_args {
     float *out;     /* row r, head g at out + r*ld_out + g*head_dim */
     const float *q; /* row r, head g at q + r*ld_q + g*head_dim */
@@ -42,19 +45,20 @@ typedef struct tfc_attention_args {
     int64_t window;               /* 0: all */
     float scale;                  /* usually 1/sqrt(head_dim) */
     const float *const *k_blocks; /* block b: positions 32b … 32b+31, keys transposed [head_dim][32] */
-    const float *const *v_blocks; /* block b: [32][head_dim]; what lies past the last position is finite, ignored */
-    float *scratch;               /* attention_scratch(head_dim) floats, 64-byte aligned */
+    const float *const
+        *v_blocks;  /* block b: [32][head_dim]; what lies past the last position is finite, ignored */
+    float *scratch; /* attention_scratch(head_dim) floats, 64-byte aligned */
 } tfc_attention_args;
 
-/* Attention over whole sequences for training: q [T, n_heads*head_dim], k, v [T, n_kv_heads*head_dim], row strides
- * given; forward keeps the log-sum-exp of each (head, row) for the backward pass. One call handles one key head and
- * its `group` query heads. */
+/* Attention over whole sequences for training: q [T, n_heads*head_dim], k, v [T, n_kv_heads*head_dim], row
+ * strides given; forward keeps the log-sum-exp of each (head, row) for the backward pass. One call handles
+ * one key head and its `group` query heads. */
 typedef struct tfc_attention_train_args {
     int64_t T, group, head_dim, window;
     float scale;
     const float *q, *k, *v; /* q row t, head g: q + t*ld_q + g*head_dim; k, v row t: + t*ld_kv */
     int64_t ld_q, ld_kv;
-    float *out;             /* like q, row stride ld_out; read by backward */
+    float *out; /* like q, row stride ld_out; read by backward */
     int64_t ld_out;
     float *lse;             /* [group][T] */
     const float *d_out;     /* like out (backward) */
@@ -63,25 +67,26 @@ typedef struct tfc_attention_train_args {
 } tfc_attention_train_args;
 
 typedef struct tfc_kernels {
-    const char *name;  /* "ref", "avx2", "avx512" */
-    int64_t panel_n;   /* outputs of a panel */
-    int64_t tile_m;    /* rows of a packed row tile */
+    const char *name; /* "ref", "avx2", "avx512" */
+    int64_t panel_n;  /* outputs of a panel */
+    int64_t tile_m;   /* rows of a packed row tile */
     tfc_operand default_operand;
 
     /* ---- products (gemm_*.c) ---- */
     /* Bytes of one panel of a matrix with K inputs; bytes of M packed rows. */
     size_t (*panel_bytes)(int64_t K, tfc_operand operand);
     size_t (*rows_bytes)(int64_t M, int64_t K, tfc_operand operand);
-    /* Packs panels from … to-1 of the matrix whose element (n,k) is w[n*stride_n + k*stride_k]; one stride is 1. */
-    void (*pack_panels)(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w, int64_t stride_n,
-                        int64_t stride_k);
-    /* Packs rows from … to-1 (from a multiple of tile_m) of X; element (m,k) is x[m*stride_m + k*stride_k]. `packed`
-     * points at the whole packed matrix of M rows. */
-    void (*pack_rows)(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from, int64_t to,
-                      const float *restrict x, int64_t stride_m, int64_t stride_k);
-    /* y[m, n] (+)= sum_k x[m,k] w[n,k] for rows m_from … m_to-1 (m_from a multiple of tile_m) and the columns of
-     * panels p_from … p_to-1. y points at row 0, column 0; columns past N are not written. bias[N] may be NULL (not
-     * with accumulate). M is that of the packed rows. */
+    /* Packs panels from … to-1 of the matrix whose element (n,k) is w[n*stride_n + k*stride_k]; one stride
+     * is 1. */
+    void (*pack_panels)(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
+                        int64_t stride_n, int64_t stride_k);
+    /* Packs rows from … to-1 (from a multiple of tile_m) of X; element (m,k) is x[m*stride_m + k*stride_k].
+     * `packed` points at the whole packed matrix of M rows. */
+    void (*pack_rows)(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
+                      int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k);
+    /* y[m, n] (+)= sum_k x[m,k] w[n,k] for rows m_from … m_to-1 (m_from a multiple of tile_m) and the columns
+     * of panels p_from … p_to-1. y points at row 0, column 0; columns past N are not written. bias[N] may be
+     * NULL (not with accumulate). M is that of the packed rows. */
     void (*gemm)(float *restrict y, int64_t ld_y, const void *restrict x_packed, int64_t M, int64_t m_from,
                  int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
                  bool accumulate);
@@ -90,19 +95,20 @@ typedef struct tfc_kernels {
     /* y[C] = x[C] * weight[C] / sqrt(mean(x²) + epsilon); the mean is taken in f64. Returns 1/sqrt(…). */
     float (*rmsnorm)(float *y, const float *x, const float *weight, int64_t C, float epsilon);
     /* d_x[C] += …; d_weight[C] += …; rstd is what rmsnorm returned */
-    void (*rmsnorm_backward)(float *d_x, float *d_weight, const float *d_y, const float *x, const float *weight,
-                             float rstd, int64_t C);
+    void (*rmsnorm_backward)(float *d_x, float *d_weight, const float *d_y, const float *x,
+                             const float *weight, float rstd, int64_t C);
     /* y = (x - mean)/sqrt(var + epsilon) * weight + bias; stats gets {mean, rstd} (may be NULL) */
-    void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, int64_t C, float epsilon,
-                      float stats[2]);
+    void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, int64_t C,
+                      float epsilon, float stats[2]);
     void (*layernorm_backward)(float *d_x, float *d_weight, float *d_bias, const float *d_y, const float *x,
                                const float *weight, const float stats[2], int64_t C);
-    /* Rotates pairs of one head in place: table holds cos[n_rot/2] then sin[n_rot/2] of the position. `interleaved`:
-     * pairs (2i, 2i+1), else (i, i + n_rot/2). inverse rotates back (the gradient). */
+    /* Rotates pairs of one head in place: table holds cos[n_rot/2] then sin[n_rot/2] of the position.
+     * `interleaved`: pairs (2i, 2i+1), else (i, i + n_rot/2). inverse rotates back (the gradient). */
     void (*rope)(float *head, const float *table, int64_t n_rot, bool interleaved, bool inverse);
     /* y[n] = silu(gate[n]) * up[n];  y[n] = gelu_tanh(x[n]);  y[n] += x[n] */
     void (*swiglu)(float *y, const float *gate, const float *up, int64_t n);
-    void (*swiglu_backward)(float *d_gate, float *d_up, const float *d_y, const float *gate, const float *up, int64_t n);
+    void (*swiglu_backward)(float *d_gate, float *d_up, const float *d_y, const float *gate, const float *up,
+                            int64_t n);
     void (*gelu)(float *y, const float *x, int64_t n);
     void (*gelu_backward)(float *d_x, const float *d_y, const float *x, int64_t n);
     void (*add)(float *y, const float *x, int64_t n);
@@ -113,10 +119,11 @@ typedef struct tfc_kernels {
     /* y[i] = exp(x[i] - shift) * factor  (softmax's gradient) */
     void (*exp_shift)(float *y, const float *x, float shift, float factor, int64_t n);
     double (*sum_squares)(const float *x, int64_t n); /* f64, fixed order */
-    /* Adam with decoupled weight decay: g = grad*grad_scale; w *= 1 - lr*decay; m = b1 m + (1-b1) g; v = b2 v + (1-b2)
-     * g²; w -= lr/correction1 * m / (sqrt(v)/sqrt(correction2) + epsilon), correctionN = 1 - bN^t. */
-    void (*adamw)(float *w, float *m, float *v, const float *grad, int64_t n, float grad_scale, float lr, float beta1,
-                  float beta2, float epsilon, float decay, float correction1, float correction2);
+    /* Adam with decoupled weight decay: g = grad*grad_scale; w *= 1 - lr*decay; m = b1 m + (1-b1) g; v = b2 v
+     * + (1-b2) g²; w -= lr/correction1 * m / (sqrt(v)/sqrt(correction2) + epsilon), correctionN = 1 - bN^t.
+     */
+    void (*adamw)(float *w, float *m, float *v, const float *grad, int64_t n, float grad_scale, float lr,
+                  float beta1, float beta2, float epsilon, float decay, float correction1, float correction2);
 
     /* ---- attention (attention_*.c) ---- */
     size_t (*attention_scratch)(int64_t head_dim);
@@ -128,12 +135,13 @@ typedef struct tfc_kernels {
 
 /* The table of a path by name; NULL when the name is unknown or this machine lacks the instructions. */
 const tfc_kernels *tfc_kernels_find(const char *name);
-/* The best path of this machine, or the one that the environment variable TFC_CPU forces; NULL with a reason in
- * `message` (at least 200 bytes) when that one is unknown or not to be had here. */
+/* The best path of this machine, or the one that the environment variable TFC_CPU forces; NULL with a reason
+ * in `message` (at least 200 bytes) when that one is unknown or not to be had here. */
 const tfc_kernels *tfc_kernels_default(char *message, size_t message_bytes);
 
-/* Measured peak of this machine on this path, in floating-point operations per second, with n_threads threads: the best
- * of several runs of a register-only loop of the path's multiply-add. For bench and doctor. */
+/* Measured peak of this machine on this path, in floating-point operations per second, with n_threads
+ * threads: the best of several runs of a register-only loop of the path's multiply-add. For bench and doctor.
+ */
 double tfc_kernels_measure_peak(const tfc_kernels *kernels, tfc_operand operand, int n_threads);
 
 #endif

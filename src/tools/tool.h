@@ -5,8 +5,8 @@
 #include "calls/grammar.h"
 #include "toolformer/tools.h"
 
-/* One demonstration for the few-shot prompt P(x): a text and the same text with calls. `result` forms, for the head H of
- * the demonstrated context, are made by running the calls (with `date`). */
+/* One demonstration for the few-shot prompt P(x): a text and the same text with calls. `result` forms, for
+ * the head H of the demonstrated context, are made by running the calls (with `date`). */
 typedef struct tfc_demonstration {
     const char *input;  /* plain text */
     const char *output; /* the same with ` [Name(args)]` in it, without results */
@@ -15,21 +15,26 @@ typedef struct tfc_demonstration {
 
 /* Where a call may stand, apart from thresholds. */
 typedef enum tfc_places { TFC_PLACES_ANY, TFC_PLACES_NUMBERS, TFC_PLACES_DATES } tfc_places;
-typedef enum tfc_heuristic { TFC_HEURISTIC_NONE, TFC_HEURISTIC_CALCULATOR, TFC_HEURISTIC_CALENDAR } tfc_heuristic;
+typedef enum tfc_heuristic {
+    TFC_HEURISTIC_NONE,
+    TFC_HEURISTIC_CALCULATOR,
+    TFC_HEURISTIC_CALENDAR
+} tfc_heuristic;
 
 struct tfc_tool {
     const char *name, *description;
-    const char *instruction;     /* the task sentences of P(x) */
+    const char *instruction; /* the task sentences of P(x) */
     const tfc_demonstration *demonstrations;
     size_t n_demonstrations;
-    const tfc_demonstration *head; /* texts for the head H (more, and closer to use); falls back to demonstrations */
+    const tfc_demonstration
+        *head; /* texts for the head H (more, and closer to use); falls back to demonstrations */
     size_t n_head;
     tfc_args_form args_form;
-    double tau_s, tau_f;         /* the paper's, Appendix A */
+    double tau_s, tau_f; /* the paper's, Appendix A */
     int k, m;
-    tfc_heuristic heuristic;     /* which texts are candidates */
-    tfc_places places;           /* a narrowing of places that the `small` recipe uses */
-    bool enumerates;             /* has an enumerating proposer (tfc_calculator_enumerate) */
+    tfc_heuristic heuristic; /* which texts are candidates */
+    tfc_places places;       /* a narrowing of places that the `small` recipe uses */
+    bool enumerates;         /* has an enumerating proposer (tfc_calculator_enumerate) */
     size_t max_result_bytes;
     const char *manifest_text;
     /* the backend */
@@ -37,20 +42,22 @@ struct tfc_tool {
                        tfc_error *err);
 };
 
-/* P(x): instruction, demonstrations, `Input: x` / `Output:`. The caller's (tfc_text_free). Ends in "Output:". */
+/* P(x): instruction, demonstrations, `Input: x` / `Output:`. The caller's (tfc_text_free). Ends in "Output:".
+ */
 char *tfc_tool_prompt(const tfc_tool *tool, const char *x, size_t n, tfc_error *err);
 /* H: the demonstrations' outputs with finished calls, separated by blank lines, ending in a blank line. */
 char *tfc_tool_head(const tfc_tool *tool, tfc_error *err);
 
 /* calculator.c */
-/* Evaluates exactly (rational numbers of 128-bit parts, else arbitrary precision is not needed: overflow is no result).
- * PAPER section 7: + - * / ( ) unary minus, decimals, thousands commas, x × ÷, % as /100; integer results bare, else two
- * decimals, half away from zero, no negative zero. */
+/* Evaluates exactly (rational numbers of 128-bit parts, else arbitrary precision is not needed: overflow is
+ * no result). PAPER section 7: + - * / ( ) unary minus, decimals, thousands commas, x × ÷, % as /100; integer
+ * results bare, else two decimals, half away from zero, no negative zero. */
 tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, tfc_error *err);
 
-/* Calls worth trying before the number that starts in text at byte `at` (blanks and a currency sign may come first):
- * every `a op b` over the numbers that stand before `at` (the last max_numbers of them) whose result equals it as written.
- * Distinct argument texts, in a fixed order; at most max_args. False when no number starts there. */
+/* Calls worth trying before the number that starts in text at byte `at` (blanks and a currency sign may come
+ * first): every `a op b` over the numbers that stand before `at` (the last max_numbers of them) whose result
+ * equals it as written. Distinct argument texts, in a fixed order; at most max_args. False when no number
+ * starts there. */
 typedef struct tfc_proposals {
     char **args;
     size_t n_args;
@@ -61,19 +68,19 @@ void tfc_proposals_release(tfc_proposals *proposals);
 
 /* A number as people write it: 1,400  3.5  29%  $45. value = mantissa / 10^scale. */
 typedef struct tfc_number {
-    size_t begin, end;     /* bytes of digits, commas, decimal point */
+    size_t begin, end; /* bytes of digits, commas, decimal point */
     int64_t mantissa;
-    int scale;             /* digits after the decimal point */
-    bool percent;          /* a % follows */
-    bool currency;         /* $ € £ right before */
+    int scale;     /* digits after the decimal point */
+    bool percent;  /* a % follows */
+    bool currency; /* $ € £ right before */
 } tfc_number;
 /* The first number at or after `from`; false when there is none. */
 bool tfc_number_scan(const char *text, size_t n, size_t from, tfc_number *number);
 
 /* True when a call of this tool may stand before text[at] under its `places`. */
 bool tfc_tool_place_allowed(const tfc_tool *tool, const char *text, size_t n, size_t at);
-/* The paper's candidate-text heuristic (Appendix A). n_tokens windows are taken over whitespace-separated words. `draw` in
- * [0,1) decides the 1 % of rule (iii). date: the document's or NULL. */
+/* The paper's candidate-text heuristic (Appendix A). n_tokens windows are taken over whitespace-separated
+ * words. `draw` in [0,1) decides the 1 % of rule (iii). date: the document's or NULL. */
 bool tfc_tool_wants_text(const tfc_tool *tool, const char *text, size_t n, const char *date, double draw);
 
 /* calendar.c: "Today is Monday, January 30, 2023." for "2023-01-30"; NULL when that is no date. */
