@@ -1,9 +1,9 @@
 /* toolformer/model.h: models as they were downloaded.
  *
- * A model is a GGUF v3 file or a Hugging Face folder (config.json, safetensors, tokenizer.json). It is mapped
- * read-only and checked before use; a model handle is immutable, and any number of sessions and threads share
- * it. Weights are packed once, when the first session or training needs them, for the kernels of this
- * machine.
+ * A model is a GGUF v3 file, a folder that holds one, or a Hugging Face folder (config.json, safetensors,
+ * tokenizer.json). It is mapped read-only and checked before use; a model handle is immutable, and any number
+ * of sessions and threads share it. Weights are packed once, when the first session or training needs them,
+ * for the kernels of this machine.
  *
  *     tfc_model *model = tfc_model_open("SmolLM2-135M-Instruct.Q4_1.gguf", NULL, &err);
  *     const tfc_tokenizer *tokenizer = tfc_model_tokenizer(model);

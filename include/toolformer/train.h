@@ -51,7 +51,8 @@ typedef struct tfc_train_result {
     double seconds, tokens_per_second, flops_per_second;
 } tfc_train_result;
 
-/* base: the model to start from. The tuned model is written to OUT/model.gguf or OUT/model/ at the end. */
+/* base: the model to start from. The tuned model is written to the folder OUT/model at the end (model.gguf,
+ * or a Hugging Face folder); tfc_model_open takes either. */
 tfc_status tfc_train(tfc_model *base, const tfc_train_params *params, const tfc_monitor *monitor,
                      tfc_train_result *result, tfc_error *err);
 
