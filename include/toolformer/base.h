@@ -60,6 +60,9 @@ const char *tfc_status_text(tfc_status status);
 /* "0.1.0". */
 const char *tfc_version(void);
 
+/* Releases a text that a function made "the caller's"; NULL is fine. */
+void tfc_text_free(char *text);
+
 typedef struct tfc_progress {
     const char *stage;   /* "annotate", "train", … */
     int64_t done, total; /* in `unit`s; total 0: unknown */

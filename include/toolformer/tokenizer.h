@@ -36,7 +36,6 @@ const char *tfc_token_text(const tfc_tokenizer *tokenizer, int32_t id, size_t *n
  * else left out. The bytes need not be valid UTF-8: a cut sequence may end inside a character. */
 tfc_status tfc_detokenize(const tfc_tokenizer *tokenizer, const int32_t *ids, int64_t n_ids, bool special,
                           char **text, size_t *n_bytes, tfc_error *err);
-void tfc_text_free(char *text);
 
 int32_t tfc_tokenizer_n_tokens(const tfc_tokenizer *tokenizer);
 bool tfc_token_is_special(const tfc_tokenizer *tokenizer, int32_t id);

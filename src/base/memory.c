@@ -62,6 +62,11 @@ void tfc_free(void *pointer)
     free(pointer);
 }
 
+void tfc_text_free(char *text)
+{
+    free(text);
+}
+
 char *tfc_memdup_text(const char *bytes, size_t n_bytes)
 {
     size_t total;
