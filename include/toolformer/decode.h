@@ -71,11 +71,6 @@ void tfc_generate_release(tfc_generate_result *result);
 const char *
 tfc_generate_finish_text(tfc_generate_finish finish); /* "length", "eos", "context", "interrupted" */
 
-/* Token ids whose text can begin a call of one of the tools: " [", " [Cal", …; names n = 0: any. Written to
- * ids[max]; returns how many there are. PAPER section 7: what counts as p(<API>). */
-size_t tfc_call_begin_tokens(const tfc_tokenizer *tokenizer, const char *const *names, size_t n_names,
-                             int32_t *ids, size_t max);
-
 #ifdef __cplusplus
 }
 #endif
