@@ -1,0 +1,158 @@
+/* The tables of the paths, which of them this machine can run, and the measured peak.
+ *
+ * Tables are made once. A path's functions are its own where it has them and the reference's otherwise. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "kernels/paths.h"
+
+enum { PATH_AVX512, PATH_AVX2, PATH_REF, N_PATHS }; /* best first */
+
+static const char *const path_names[N_PATHS] = {"avx512", "avx2", "ref"};
+static tfc_kernels tables[N_PATHS];
+static bool available[N_PATHS];
+static const tfc_peak_loop peak_loops[N_PATHS] = {tfc_gemm_ref_peak, tfc_gemm_ref_peak, tfc_gemm_ref_peak};
+static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
+
+static bool machine_has_avx2(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c = 0, d;
+    bool f16c = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C); /* clang 14 does not know the name */
+    return f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+static bool machine_has_avx512(void)
+{
+#if defined(__x86_64__)
+    return machine_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+static void make_tables(void)
+{
+    available[PATH_REF] = true;
+    available[PATH_AVX2] = machine_has_avx2();
+    available[PATH_AVX512] = machine_has_avx512();
+    for (int path = 0; path < N_PATHS; path++) {
+        tables[path].name = path_names[path];
+        tfc_gemm_ref_install(&tables[path]);
+    }
+}
+
+const tfc_kernels *tfc_kernels_find(const char *name)
+{
+    pthread_once(&tables_made, make_tables);
+    for (int path = 0; path < N_PATHS; path++)
+        if (available[path] && strcmp(name, path_names[path]) == 0) return &tables[path];
+    return NULL;
+}
+
+static bool name_is_known(const char *name)
+{
+    for (int path = 0; path < N_PATHS; path++)
+        if (strcmp(name, path_names[path]) == 0) return true;
+    return false;
+}
+
+const tfc_kernels *tfc_kernels_default(char *message, size_t message_bytes)
+{
+    pthread_once(&tables_made, make_tables);
+    const char *forced = getenv("TFC_CPU");
+    if (forced && *forced) {
+        const tfc_kernels *kernels = tfc_kernels_find(forced);
+        if (kernels) return kernels;
+        if (name_is_known(forced))
+            snprintf(message, message_bytes,
+                     "TFC_CPU=%s: this processor lacks the instructions of that path; unset TFC_CPU to take "
+                     "the best "
+                     "one",
+                     forced);
+        else
+            snprintf(message, message_bytes, "TFC_CPU=%.40s: unknown path; use ref, avx2 or avx512", forced);
+        return NULL;
+    }
+    int path = 0;
+    while (!available[path]) path++;
+    return &tables[path];
+}
+
+/* ---- measured peak ---- */
+
+typedef struct peak_run {
+    tfc_peak_loop loop;
+    tfc_operand operand;
+    int64_t rounds;
+    double flops, seconds;
+    float sink;
+} peak_run;
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void *run_peak(void *argument)
+{
+    peak_run *run = argument;
+    double begin = now_seconds();
+    run->flops = run->loop(run->operand, run->rounds, &run->sink);
+    run->seconds = now_seconds() - begin;
+    return NULL;
+}
+
+/* The sum of the threads' rates while all of them run; a thread that cannot be started adds nothing. */
+static double peak_together(peak_run run, int n_threads)
+{
+    enum { MAX_THREADS = 256 };
+    const double slice = 0.05; /* seconds */
+    peak_run runs[MAX_THREADS];
+    pthread_t threads[MAX_THREADS];
+    int n_started = 0;
+    if (n_threads > MAX_THREADS) n_threads = MAX_THREADS;
+    for (double seconds = 0; seconds < slice / 4; run.rounds *= 2) {
+        run_peak(&run);
+        seconds = run.seconds;
+    }
+    run.rounds = (int64_t)((double)run.rounds * 0.5 * slice / run.seconds) + 1;
+    if (n_threads <= 1) {
+        run_peak(&run);
+        return run.flops / run.seconds;
+    }
+    for (; n_started < n_threads; n_started++) {
+        runs[n_started] = run;
+        if (pthread_create(&threads[n_started], NULL, run_peak, &runs[n_started]) != 0) break;
+    }
+    double rate = 0;
+    for (int i = 0; i < n_started; i++) {
+        pthread_join(threads[i], NULL);
+        rate += runs[i].flops / runs[i].seconds;
+    }
+    return rate;
+}
+
+double tfc_kernels_measure_peak(const tfc_kernels *kernels, tfc_operand operand, int n_threads)
+{
+    double best = 0;
+    for (int attempt = 0; attempt < 4; attempt++) {
+        peak_run run = {.loop = peak_loops[kernels - tables], .operand = operand, .rounds = 1 << 12};
+        double rate = peak_together(run, n_threads);
+        if (rate > best) best = rate;
+    }
+    return best;
+}

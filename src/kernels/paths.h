@@ -1,0 +1,18 @@
+/* kernels/paths.h: what the files of one instruction set give to the dispatcher.
+ *
+ * Each install function writes its functions into a table. The reference is installed first and the rest over it, so
+ * that a table is full even where a path has no version of its own of some function. The functions of avx2 and avx512
+ * may be installed anywhere, but entered only where the machine has the instructions. */
+#ifndef TFC_KERNELS_PATHS_H
+#define TFC_KERNELS_PATHS_H
+
+#include "kernels/kernels.h"
+
+void tfc_gemm_ref_install(tfc_kernels *kernels);
+
+/* `rounds` rounds of a register-only loop of the path's multiply-add for the operand; returns the number of
+ * floating-point operations done (a multiply-add is two). *sink takes a value that depends on all of them. */
+typedef double (*tfc_peak_loop)(tfc_operand operand, int64_t rounds, float *sink);
+double tfc_gemm_ref_peak(tfc_operand operand, int64_t rounds, float *sink);
+
+#endif
