@@ -1,0 +1,60 @@
+/* toolformer/recipe.h: a full set of the method's choices under one name.
+ *
+ * "paper" is the paper to the letter; "small" is for models under a billion parameters, which do not know
+ * what a finished call means until they have seen some. A recipe file is JSON with the same fields; its nulls
+ * mean "as the tool's manifest says" (thresholds) or "not set" (training). */
+#ifndef TOOLFORMER_RECIPE_H
+#define TOOLFORMER_RECIPE_H
+
+#include "toolformer/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tfc_context { TFC_CONTEXT_PREFIX, TFC_CONTEXT_DEMONSTRATED } tfc_context;
+typedef enum tfc_proposer { TFC_PROPOSER_SAMPLE, TFC_PROPOSER_ENUMERATE } tfc_proposer;
+typedef enum tfc_empty_call {
+    TFC_EMPTY_ARROW, /* e(c, empty) = ` [Name(args) -> ]` */
+    TFC_EMPTY_BARE   /* e(c, empty) = ` [Name(args)]` */
+} tfc_empty_call;
+
+/* What may differ from tool to tool. Unset: -1, NAN. */
+typedef struct tfc_tool_choices {
+    char tool[64];
+    double tau_s, tau_f;
+    int64_t k, m;
+    int context, proposer, narrow_places; /* -1: as the recipe */
+} tfc_tool_choices;
+
+enum { TFC_RECIPE_TOOLS = 32 };
+
+typedef struct tfc_recipe {
+    char name[64];
+    tfc_context context;
+    tfc_proposer proposer;
+    double tau_s, tau_f; /* NAN: the tool's */
+    int64_t k, m;        /* -1: the tool's */
+    double temperature;
+    int64_t max_args_tokens;
+    bool constrained, narrow_places, heuristics;
+    tfc_empty_call empty_call;
+    int64_t max_numbers;    /* numbers before a place that the enumerating proposer looks back at */
+    int64_t max_enumerated; /* most arguments that it proposes for a place */
+    bool hide_equations;
+    int64_t snippet_tokens;
+    tfc_tool_choices tools[TFC_RECIPE_TOOLS];
+    size_t n_tools;
+    struct {
+        double lr, epochs, warmup_share, plain_share; /* epochs NAN: steps decide */
+        int64_t batch, steps, max_tokens;             /* steps -1: epochs decide */
+    } train;
+} tfc_recipe;
+
+/* name: "paper", "small", or the path of a JSON file. Errors name the file and the field. */
+tfc_status tfc_recipe_load(const char *name, tfc_recipe *recipe, tfc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

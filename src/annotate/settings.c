@@ -1,0 +1,281 @@
+/* Settings: the one place where recipe, options and manifests meet. Their JSON form guards a run against
+ * being continued with something else. */
+#include "annotate/settings.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "text/call_tokens.h"
+
+static tfc_status parse_choice(const char *text, const char *option, const char *zero, const char *one,
+                               int *out, tfc_error *err)
+{
+    if (strcmp(text, zero) == 0)
+        *out = 0;
+    else if (strcmp(text, one) == 0)
+        *out = 1;
+    else
+        return tfc_fail(err, TFC_EINVAL, "%s must be %s or %s, not '%s'", option, zero, one, text);
+    return TFC_OK;
+}
+
+/* Options win over the recipe, and over its per-tool parts. */
+static tfc_status recipe_override(tfc_recipe *recipe, const tfc_annotate_params *params, tfc_error *err)
+{
+    int choice;
+    if (!isnan(params->tau_s)) recipe->tau_s = params->tau_s;
+    if (!isnan(params->tau_f)) recipe->tau_f = params->tau_f;
+    if (params->k >= 0) recipe->k = params->k;
+    if (params->m >= 0) recipe->m = params->m;
+    if (!isnan(params->temperature)) recipe->temperature = params->temperature;
+    if (params->max_args_tokens > 0) recipe->max_args_tokens = params->max_args_tokens;
+    if (params->constrained >= 0) recipe->constrained = params->constrained != 0;
+    if (params->narrow_places >= 0) recipe->narrow_places = params->narrow_places != 0;
+    if (params->heuristics >= 0) recipe->heuristics = params->heuristics != 0;
+    if (params->hide_equations >= 0) recipe->hide_equations = params->hide_equations != 0;
+    if (params->snippet_tokens > 0) recipe->snippet_tokens = params->snippet_tokens;
+    for (size_t i = 0; i < recipe->n_tools; i++) {
+        tfc_tool_choices *tool = &recipe->tools[i];
+        if (!isnan(params->tau_s)) tool->tau_s = params->tau_s;
+        if (!isnan(params->tau_f)) tool->tau_f = params->tau_f;
+        if (params->k >= 0) tool->k = params->k;
+        if (params->m >= 0) tool->m = params->m;
+        if (params->narrow_places >= 0) tool->narrow_places = params->narrow_places;
+        if (params->context) tool->context = -1;
+        if (params->proposer) tool->proposer = -1;
+    }
+    if (params->context) {
+        tfc_status status =
+            parse_choice(params->context, "--context", "prefix", "demonstrated", &choice, err);
+        if (status != TFC_OK) return status;
+        recipe->context = (tfc_context)choice;
+    }
+    if (params->proposer) {
+        tfc_status status = parse_choice(params->proposer, "--proposer", "sample", "enumerate", &choice, err);
+        if (status != TFC_OK) return status;
+        recipe->proposer = (tfc_proposer)choice;
+    }
+    if (recipe->k == 0 || recipe->m == 0) return tfc_fail(err, TFC_EINVAL, "k and m must be at least 1");
+    if (!(recipe->temperature >= 0)) return tfc_fail(err, TFC_EINVAL, "the temperature must not be negative");
+    return TFC_OK;
+}
+
+static double pick_number(double first, double second, double third)
+{
+    return !isnan(first) ? first : !isnan(second) ? second : third;
+}
+
+static int64_t pick_int(int64_t first, int64_t second, int64_t third)
+{
+    return first >= 0 ? first : second >= 0 ? second : third;
+}
+
+tfc_status tfc_head_tokens(const char *head, const tfc_tokenizer *tokenizer, int32_t **ids, int64_t *n,
+                           tfc_error *err)
+{
+    unsigned flags = tfc_tokenizer_adds_bos(tokenizer) ? TFC_TOKENIZE_ADD_BOS : 0;
+    return tfc_tokenize(tokenizer, head, strlen(head), flags, ids, n, err);
+}
+
+tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const tfc_recipe *recipe,
+                              const tfc_tokenizer *tokenizer, tfc_error *err)
+{
+    static const tfc_tool_choices none = {
+        .tau_s = NAN, .tau_f = NAN, .k = -1, .m = -1, .context = -1, .proposer = -1, .narrow_places = -1};
+    const tfc_tool_choices *own = &none;
+    for (size_t i = 0; i < recipe->n_tools; i++)
+        if (strcmp(recipe->tools[i].tool, tool->name) == 0) own = &recipe->tools[i];
+    *plan = (tfc_tool_plan){.tool = tool};
+    plan->context = own->context >= 0 ? (tfc_context)own->context : recipe->context;
+    plan->proposer = own->proposer >= 0 ? (tfc_proposer)own->proposer : recipe->proposer;
+    if (!tool->enumerates) plan->proposer = TFC_PROPOSER_SAMPLE;
+    plan->tau_s = pick_number(own->tau_s, recipe->tau_s, tool->tau_s);
+    plan->tau_f = pick_number(own->tau_f, recipe->tau_f, tool->tau_f);
+    plan->k = pick_int(own->k, recipe->k, tool->k);
+    plan->m = pick_int(own->m, recipe->m, tool->m);
+    plan->narrow = own->narrow_places >= 0 ? own->narrow_places != 0 : recipe->narrow_places;
+    tfc_status status =
+        tfc_call_begin_tokens(tokenizer, &tool->name, 1, &plan->begin_ids, &plan->n_begin, err);
+    char open[160];
+    snprintf(open, sizeof open, " [%s(", tool->name);
+    if (status == TFC_OK)
+        status = tfc_tokenize(tokenizer, open, strlen(open), 0, &plan->open_ids, &plan->n_open, err);
+    if (status == TFC_OK && plan->context == TFC_CONTEXT_DEMONSTRATED) {
+        char *head = tfc_tool_head(tool, err);
+        status = head ? tfc_head_tokens(head, tokenizer, &plan->head_ids, &plan->n_head, err) : TFC_ENOMEM;
+        tfc_text_free(head);
+    }
+    if (status != TFC_OK) tfc_tool_plan_release(plan);
+    return status;
+}
+
+void tfc_tool_plan_release(tfc_tool_plan *plan)
+{
+    tfc_ids_free(plan->begin_ids);
+    tfc_ids_free(plan->open_ids);
+    tfc_ids_free(plan->head_ids);
+    memset(plan, 0, sizeof *plan);
+}
+
+tfc_status tfc_settings_init(tfc_settings *settings, const tfc_annotate_params *params,
+                             const tfc_tokenizer *tokenizer, tfc_error *err)
+{
+    memset(settings, 0, sizeof *settings);
+    settings->seed = params->seed;
+    settings->pruning = !params->no_pruning;
+    tfc_status status = tfc_recipe_load(params->recipe ? params->recipe : "paper", &settings->recipe, err);
+    if (status == TFC_OK) status = recipe_override(&settings->recipe, params, err);
+    if (status != TFC_OK) return status;
+    settings->tools = tfc_tools_create(params->tools, err);
+    if (!settings->tools) return err ? err->status : TFC_EINVAL;
+    size_t n = tfc_tools_count(settings->tools);
+    if (n == 0 || n > TFC_RECIPE_TOOLS)
+        status =
+            tfc_fail(err, TFC_EINVAL, "1 to %d tools are needed to annotate, not %zu", TFC_RECIPE_TOOLS, n);
+    for (size_t i = 0; i < n && status == TFC_OK; i++) {
+        status = tfc_tool_plan_init(&settings->plans[i], tfc_tools_at(settings->tools, i), &settings->recipe,
+                                    tokenizer, err);
+        if (status == TFC_OK) settings->n_plans++;
+    }
+    if (status != TFC_OK) tfc_settings_release(settings);
+    return status;
+}
+
+void tfc_settings_release(tfc_settings *settings)
+{
+    for (size_t i = 0; i < settings->n_plans; i++) tfc_tool_plan_release(&settings->plans[i]);
+    tfc_tools_free(settings->tools);
+    memset(settings, 0, sizeof *settings);
+}
+
+static tfc_status hash_file(const char *path, uint64_t *hash, tfc_error *err)
+{
+    tfc_file_map map;
+    tfc_status status = tfc_file_map_open(&map, path, err);
+    if (status != TFC_OK) return status;
+    *hash = tfc_hash_bytes(map.data, map.n_bytes, *hash);
+    tfc_file_map_close(&map);
+    return TFC_OK;
+}
+
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The content of a model: its file, or all regular files of its folder by name. */
+static tfc_status hash_model(const char *path, uint64_t *hash, tfc_error *err)
+{
+    *hash = 0;
+    if (!tfc_folder_exists(path)) return hash_file(path, hash, err);
+    struct dirent **entries = NULL;
+    int n = scandir(path, &entries, NULL, NULL);
+    if (n < 0) return tfc_fail_errno(err, "cannot read folder '%s'", path);
+    char **names = tfc_alloc_zero((size_t)n, sizeof *names);
+    tfc_status status = names ? TFC_OK : tfc_fail_memory(err, path);
+    for (int i = 0; i < n && names; i++) names[i] = entries[i]->d_name;
+    if (names) qsort(names, (size_t)n, sizeof *names, compare_text);
+    for (int i = 0; i < n && status == TFC_OK; i++) {
+        char *file = tfc_path_join(path, names[i]);
+        if (!file)
+            status = tfc_fail_memory(err, path);
+        else if (tfc_file_exists(file))
+            status = hash_file(file, hash, err);
+        tfc_free(file);
+    }
+    for (int i = 0; i < n; i++) free(entries[i]);
+    free(entries);
+    tfc_free(names);
+    return status;
+}
+
+static void put_number(tfc_buffer *json, const char *key, double value)
+{
+    if (isnan(value))
+        tfc_buffer_printf(json, "\"%s\":null,", key);
+    else
+        tfc_buffer_printf(json, "\"%s\":%.17g,", key, value);
+}
+
+static void put_plan(tfc_buffer *json, const tfc_tool_plan *plan)
+{
+    const char *manifest = tfc_tool_manifest(plan->tool);
+    tfc_buffer_printf(json, "\"%s\":{", plan->tool->name);
+    tfc_buffer_printf(json, "\"manifest\":\"%016llx\",",
+                      (unsigned long long)tfc_hash_bytes(manifest, strlen(manifest), 0));
+    tfc_buffer_printf(json, "\"context\":\"%s\",",
+                      plan->context == TFC_CONTEXT_PREFIX ? "prefix" : "demonstrated");
+    tfc_buffer_printf(json, "\"proposer\":\"%s\",",
+                      plan->proposer == TFC_PROPOSER_SAMPLE ? "sample" : "enumerate");
+    put_number(json, "tau_s", plan->tau_s);
+    put_number(json, "tau_f", plan->tau_f);
+    tfc_buffer_printf(json, "\"k\":%lld,\"m\":%lld,\"narrow_places\":%s}", (long long)plan->k,
+                      (long long)plan->m, plan->narrow ? "true" : "false");
+}
+
+char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params *params,
+                        const tfc_model *model, const tfc_corpus *corpus, tfc_error *err)
+{
+    tfc_model_info info = tfc_model_get_info(model);
+    uint64_t model_hash;
+    if (hash_model(info.path, &model_hash, err) != TFC_OK) return NULL;
+    const tfc_recipe *recipe = &settings->recipe;
+    tfc_buffer json;
+    tfc_buffer_init(&json, 1 << 20);
+    tfc_buffer_printf(&json,
+                      "{\"version\":\"%s\",\"model\":\"%016llx\",\"cpu_path\":\"%s\",\"operand\":\"%s\",",
+                      tfc_version(), (unsigned long long)model_hash, info.cpu_path, info.operand);
+    tfc_buffer_printf(&json, "\"corpus\":\"%016llx\",\"seed\":%llu,\"pruning\":%s,\"recipe\":",
+                      (unsigned long long)tfc_corpus_hash(corpus), (unsigned long long)settings->seed,
+                      settings->pruning ? "true" : "false");
+    tfc_buffer_json(&json, recipe->name, strlen(recipe->name));
+    tfc_buffer_puts(&json, ",\"date\":");
+    if (params->date)
+        tfc_buffer_json(&json, params->date, strlen(params->date));
+    else
+        tfc_buffer_puts(&json, "null");
+    tfc_buffer_putc(&json, ',');
+    put_number(&json, "temperature", recipe->temperature);
+    tfc_buffer_printf(
+        &json,
+        "\"max_args_tokens\":%lld,\"constrained\":%s,\"heuristics\":%s,\"hide_equations\":%s,"
+        "\"snippet_tokens\":%lld,\"empty_call\":\"%s\",\"max_numbers\":%lld,\"max_enumerated\":%lld,",
+        (long long)recipe->max_args_tokens, recipe->constrained ? "true" : "false",
+        recipe->heuristics ? "true" : "false", recipe->hide_equations ? "true" : "false",
+        (long long)recipe->snippet_tokens, recipe->empty_call == TFC_EMPTY_ARROW ? "arrow" : "bare",
+        (long long)recipe->max_numbers, (long long)recipe->max_enumerated);
+    tfc_buffer_puts(&json, "\"tools\":{");
+    for (size_t i = 0; i < settings->n_plans; i++) {
+        if (i) tfc_buffer_putc(&json, ',');
+        put_plan(&json, &settings->plans[i]);
+    }
+    tfc_buffer_puts(&json, "}}");
+    char *text =
+        tfc_buffer_ok(&json, "the run's settings", err) == TFC_OK ? tfc_buffer_take(&json, NULL) : NULL;
+    tfc_buffer_release(&json);
+    return text;
+}
+
+char *tfc_settings_difference(const char *a, const char *b)
+{
+    if (strcmp(a, b) == 0) return NULL;
+    tfc_json *first = tfc_json_parse(a, strlen(a), "settings", NULL);
+    tfc_json *second = tfc_json_parse(b, strlen(b), "settings", NULL);
+    char *name = NULL;
+    if (first && second && json_object_is_type(first, json_type_object)) {
+        json_object_object_foreach(first, key, value)
+        {
+            tfc_json *other;
+            if (name) break;
+            if (!json_object_object_get_ex(second, key, &other) || !json_object_equal(value, other))
+                name = tfc_strdup(key);
+        }
+    }
+    json_object_put(first);
+    json_object_put(second);
+    return name ? name : tfc_strdup("the form of the settings");
+}
