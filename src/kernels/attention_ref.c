@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/elements.h"
+#include "kernels/paths.h"
 #include "kernels/scalar_math.h"
 
 /* The keys that position p sees: first_key(p) … p. */

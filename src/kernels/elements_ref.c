@@ -1,9 +1,8 @@
 /* Rows and elements in plain C: the specification of the vector paths. Sums over a row run in f64 from its
  * first element to its last. */
-#include "kernels/elements.h"
-
 #include <math.h>
 
+#include "kernels/paths.h"
 #include "kernels/scalar_math.h"
 
 static float rmsnorm(float *y, const float *x, const float *weight, int64_t C, float epsilon)

@@ -50,6 +50,8 @@ static void make_tables(void)
     for (int path = 0; path < N_PATHS; path++) {
         tables[path].name = path_names[path];
         tfc_gemm_ref_install(&tables[path]);
+        tfc_elements_ref_install(&tables[path]);
+        tfc_attention_ref_install(&tables[path]);
     }
 }
 

@@ -9,6 +9,8 @@
 #include "kernels/kernels.h"
 
 void tfc_gemm_ref_install(tfc_kernels *kernels);
+void tfc_elements_ref_install(tfc_kernels *kernels);
+void tfc_attention_ref_install(tfc_kernels *kernels);
 
 /* `rounds` rounds of a register-only loop of the path's multiply-add for the operand; returns the number of
  * floating-point operations done (a multiply-add is two). *sink takes a value that depends on all of them. */

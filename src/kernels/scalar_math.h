@@ -21,6 +21,10 @@
 #define TFC_EXP_P3 0.00836321246f
 #define TFC_EXP_P4 0.00139262248f
 
+/* 2 sqrt(2/pi) and 2 sqrt(2/pi) 0.044715: gelu's inner polynomial, doubled. */
+#define TFC_GELU_A 1.59576912f
+#define TFC_GELU_B 0.0713548163f
+
 static inline float tfc_f32_from_bits(uint32_t bits)
 {
     float f;
