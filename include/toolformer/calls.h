@@ -1,10 +1,12 @@
 /* toolformer/calls.h: the text form of calls (paper section 2: e(c), e(c,r)).
  *
  * A call stands in running text as ` [Name(arguments) -> result]`: a space, a bracket, the tool's name, its
- * arguments in parentheses, an arrow, the result. Before it is run it is ` [Name(arguments)]` or `
- * [Name(arguments) ->`. Arguments are one string; parentheses inside them nest, quotes protect them. A result
- * is one line and never holds an unescaped `]`: printing replaces control characters by spaces and `[`, `]`
- * by `(`, `)`, and cuts at a length limit, so that no result can end its call or be read as another one.
+ * arguments in parentheses, an arrow, the result. Before it is run it is ` [Name(arguments)]`, or
+ * ` [Name(arguments) ->` at the end of the text. Arguments are one string; parentheses inside them nest,
+ * double quotes protect them. A call is one line and holds no bracket but its own two: so the text `]` always
+ * ends it. Printing a result replaces control characters and line breaks by spaces, `[` and `]` by `(` and
+ * `)`, broken UTF-8 by U+FFFD, and cuts at a length limit, so that no result can end its call or be read as
+ * another one.
  *
  * Nothing here knows which tools exist: a list of names tells what counts as a call.
  *
@@ -44,6 +46,10 @@ bool tfc_call_parse(const char *text, size_t n, size_t at, const char *const *na
 /* The same for a call that ends at the end of the text: ` [Name(args) ->` or ` [Name(args)`. */
 bool tfc_call_parse_open(const char *text, size_t n, size_t at, const char *const *names, size_t n_names,
                          tfc_call_span *span);
+
+/* True when the arguments, printed, parse back as they are: parentheses and double quotes balanced, no
+ * bracket, no line break, no blank at either end. */
+bool tfc_call_args_valid(const char *args, size_t n);
 
 /* The printed parts, NUL-terminated, the caller's (tfc_text_free); NULL on want of memory.
  *   tfc_call_print_head  " [Name(args) ->"      the call up to its arrow
