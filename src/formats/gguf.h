@@ -10,7 +10,10 @@ typedef struct tfc_gguf tfc_gguf;
 /* Everything that the format itself promises is checked here: lengths, types, duplicates, alignment, offsets,
  * overlap, sizes. Weight types that we do not compute with are an error that names the tensor. */
 tfc_gguf *tfc_gguf_open(const char *path, tfc_error *err);
+/* The same over bytes that the caller keeps; `what` names them in messages. */
+tfc_gguf *tfc_gguf_open_memory(const void *bytes, size_t n, const char *what, tfc_error *err);
 void tfc_gguf_close(tfc_gguf *gguf);
+size_t tfc_gguf_bytes(const tfc_gguf *gguf); /* of the whole file */
 const tfc_tensor_set *tfc_gguf_tensors(const tfc_gguf *gguf);
 
 /* Metadata. found = NULL: a missing key is an error that names it; else *found tells. A value of another kind

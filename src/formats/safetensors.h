@@ -11,10 +11,14 @@ typedef struct tfc_safetensors tfc_safetensors;
  * `skip_others` is set (GPT-2's stray masks); they are then left out of the set. I32 tensors are readable
  * with tfc_safetensors_raw in any case (golden values). */
 tfc_safetensors *tfc_safetensors_open(const char *path, bool skip_others, tfc_error *err);
+/* The same over bytes that the caller keeps; `what` names them in messages. */
+tfc_safetensors *tfc_safetensors_open_memory(const void *bytes, size_t n, const char *what, bool skip_others,
+                                             tfc_error *err);
 /* A folder with model.safetensors, or model.safetensors.index.json and its shards. */
 tfc_safetensors *tfc_safetensors_open_folder(const char *folder, bool skip_others, tfc_error *err);
 void tfc_safetensors_close(tfc_safetensors *file);
 const tfc_tensor_set *tfc_safetensors_tensors(const tfc_safetensors *file);
+size_t tfc_safetensors_bytes(const tfc_safetensors *file); /* of all files together */
 
 /* Any tensor by name whatever its dtype ("I32", "U8", "F32", …), for tools and tests; NULL when absent. */
 typedef struct tfc_safetensors_raw_view {
