@@ -1,5 +1,5 @@
 /* json-c does the parsing; a scan before it finds what json-c lets pass: duplicate keys (it keeps the last),
- * NaN, NUL bytes, lone surrogates. */
+ * NaN, NUL bytes, lone surrogates, single quotes. */
 #include "base/json.h"
 
 #include <math.h>
@@ -110,7 +110,7 @@ static tfc_status scan_strings(const char *text, size_t n, const char *what, tfc
             object[depth] = ++n_objects;
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
-        } else if (c == 'N' || c == 'I') {
+        } else if (c == 'N' || c == 'I' || c == '\'') {
             status = tfc_fail(err, TFC_EFORMAT, "%s: invalid JSON at byte %zu", what, i);
         } else if (c == '"') {
             size_t start = i;

@@ -351,7 +351,11 @@ static tfc_status read_index(tfc_safetensors *all, const char *folder, tfc_json 
             return err ? err->status : TFC_EFORMAT;
         }
         const st_entry *entry = entry_find(shard, key);
-        if (!entry) return tfc_fail(err, TFC_EFORMAT, "tensor %s is not in its shard %s", name, shard_name);
+        if (!entry) {
+            char printed[TFC_NAME_TEXT];
+            return tfc_fail(err, TFC_EFORMAT, "tensor %s is not in its shard %s", name,
+                            tfc_name_text(printed, shard_name, strlen(shard_name)));
+        }
         all->entries[all->n_entries++] = *entry;
     }
     return TFC_OK;

@@ -65,6 +65,7 @@ static void test_json(void **state)
     json_refused("{\"a\":1} x", 9, "invalid JSON");
     json_refused("{\"a\":1\0}", 8, "NUL");
     json_refused("[1,2", 4, "invalid JSON");
+    json_refused("{'a':1}", 7, "invalid JSON");
     char deep[4000];
     memset(deep, '[', sizeof deep);
     json_refused(deep, sizeof deep, "too deeply");
