@@ -17,7 +17,7 @@ enum { PATH_AVX512, PATH_AVX2, PATH_REF, N_PATHS }; /* best first */
 static const char *const path_names[N_PATHS] = {"avx512", "avx2", "ref"};
 static tfc_kernels tables[N_PATHS];
 static bool available[N_PATHS];
-static const tfc_peak_loop peak_loops[N_PATHS] = {tfc_gemm_ref_peak, tfc_gemm_ref_peak, tfc_gemm_ref_peak};
+static const tfc_peak_loop peak_loops[N_PATHS] = {tfc_gemm_avx512_peak, tfc_gemm_ref_peak, tfc_gemm_ref_peak};
 static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
 
 static bool machine_has_avx2(void)
@@ -53,6 +53,7 @@ static void make_tables(void)
         tfc_elements_ref_install(&tables[path]);
         tfc_attention_ref_install(&tables[path]);
     }
+    tfc_gemm_avx512_install(&tables[PATH_AVX512]);
 }
 
 const tfc_kernels *tfc_kernels_find(const char *name)

@@ -9,6 +9,8 @@
 #include "kernels/kernels.h"
 
 void tfc_gemm_ref_install(tfc_kernels *kernels);
+void tfc_gemm_avx2_install(tfc_kernels *kernels);
+void tfc_gemm_avx512_install(tfc_kernels *kernels);
 void tfc_elements_ref_install(tfc_kernels *kernels);
 void tfc_attention_ref_install(tfc_kernels *kernels);
 
@@ -16,5 +18,7 @@ void tfc_attention_ref_install(tfc_kernels *kernels);
  * floating-point operations done (a multiply-add is two). *sink takes a value that depends on all of them. */
 typedef double (*tfc_peak_loop)(tfc_operand operand, int64_t rounds, float *sink);
 double tfc_gemm_ref_peak(tfc_operand operand, int64_t rounds, float *sink);
+double tfc_gemm_avx2_peak(tfc_operand operand, int64_t rounds, float *sink);
+double tfc_gemm_avx512_peak(tfc_operand operand, int64_t rounds, float *sink);
 
 #endif

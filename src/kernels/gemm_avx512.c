@@ -1,0 +1,407 @@
+/* Matrix products with AVX-512: 14 x 32 register tiles of f32 FMA or of vdpbf16ps.
+ *
+ * Both operands share one form. A step is one k (f32) or two (bf16, the pair side by side); a panel holds 32
+ * lanes of 4 bytes a step, a row tile one lane of 4 bytes a row and step, which the multiplication
+ * broadcasts. A full tile holds 28 accumulators, two vectors of weights and one of x: 31 of 32 registers. The
+ * last tile of a matrix has only its own rows, 1 to 14, side by side, so that a single row is read as one
+ * stream.
+ *
+ * An output starts from its bias, its old value or zero and takes its steps in order, whatever tile computes
+ * it; between blocks of steps it rests in y, exactly. So neither the tile nor the block shows in the bits.
+ *
+ * bf16 operands are rounded to nearest even. Subnormals become zero, there and in vdpbf16ps; sums are f32. */
+#include <immintrin.h>
+
+#include "kernels/paths.h"
+
+enum {
+    TILE_M = 14,
+    PANEL_N = 32,
+    LANE_BYTES = 4,
+    STEP_BYTES = PANEL_N * LANE_BYTES,
+    BLOCK_STEPS = 256,        /* a panel's block is 32 KB */
+    BLOCK_ROWS = 32 * TILE_M, /* the rows that reuse a panel's block */
+    GROUP_PANELS = 4,
+};
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t steps_of(int64_t K, tfc_operand operand)
+{
+    return operand == TFC_OPERAND_BF16 ? (K + 1) / 2 : K;
+}
+
+static size_t panel_bytes(int64_t K, tfc_operand operand)
+{
+    return (size_t)steps_of(K, operand) * STEP_BYTES;
+}
+
+static size_t rows_bytes(int64_t M, int64_t K, tfc_operand operand)
+{
+    return (size_t)M * (size_t)steps_of(K, operand) * LANE_BYTES;
+}
+
+/* ---- multiplication ---- */
+
+typedef enum start { FROM_ZERO, FROM_BIAS, FROM_OLD } start;
+
+typedef struct tile_args {
+    float *y; /* row and column 0 of the tile */
+    int64_t ld_y;
+    const char *x; /* the first step's lanes; x_step bytes to the next */
+    int64_t x_step;
+    const char *panel; /* the first step of the first panel; panel_bytes to the next panel */
+    int64_t panel_bytes;
+    int64_t n_steps;
+    int64_t cols; /* valid columns from column 0 on; may exceed the tile */
+    const float *bias;
+    start from;
+} tile_args;
+
+typedef void (*tile_fn)(const tile_args *args);
+
+ALWAYS_INLINE __mmask16 mask_of(int64_t cols)
+{
+    return cols >= 16 ? 0xFFFF : cols <= 0 ? 0 : (__mmask16)((1U << cols) - 1);
+}
+
+ALWAYS_INLINE __m512 multiply_add(__m512 acc, __m512i w, __m512i x, bool bf16)
+{
+    return bf16 ? _mm512_dpbf16_ps(acc, (__m512bh)w, (__m512bh)x)
+                : _mm512_fmadd_ps(_mm512_castsi512_ps(w), _mm512_castsi512_ps(x), acc);
+}
+
+/* MR rows by NP panels. */
+ALWAYS_INLINE void tile(const tile_args *a, const int MR, const int NP, const bool bf16)
+{
+    enum { AHEAD = 8 * STEP_BYTES };
+    const int NV = 2 * NP;
+    __m512 acc[TILE_M][2 * GROUP_PANELS];
+    __mmask16 masks[2 * GROUP_PANELS];
+    UNROLL for (int v = 0; v < NV; v++) masks[v] = mask_of(a->cols - 16 * v);
+    UNROLL for (int m = 0; m < MR; m++)
+    {
+        UNROLL for (int v = 0; v < NV; v++)
+        {
+            acc[m][v] = _mm512_setzero_ps();
+            if (a->from == FROM_OLD) acc[m][v] = _mm512_maskz_loadu_ps(masks[v], a->y + m * a->ld_y + 16 * v);
+            if (a->from == FROM_BIAS) acc[m][v] = _mm512_maskz_loadu_ps(masks[v], a->bias + 16 * v);
+        }
+    }
+    const char *x = a->x, *panel = a->panel;
+    const int64_t x_step = a->x_step, next_panel = a->panel_bytes;
+    for (int64_t s = a->n_steps; s > 0; s--) {
+        __m512i w[2 * GROUP_PANELS];
+        UNROLL for (int v = 0; v < NV; v++)
+        {
+            const char *at = panel + v / 2 * next_panel + v % 2 * 64;
+            w[v] = _mm512_load_si512(at);
+            _mm_prefetch(at + AHEAD, _MM_HINT_T0);
+        }
+        UNROLL for (int m = 0; m < MR; m++)
+        {
+            int32_t lane;
+            __builtin_memcpy(&lane, x + LANE_BYTES * m, sizeof lane);
+            __m512i xm = _mm512_set1_epi32(lane);
+            UNROLL for (int v = 0; v < NV; v++) acc[m][v] = multiply_add(acc[m][v], w[v], xm, bf16);
+        }
+        x += x_step;
+        panel += STEP_BYTES;
+    }
+    UNROLL for (int m = 0; m < MR; m++)
+    {
+        UNROLL for (int v = 0; v < NV; v++)
+        {
+            _mm512_mask_storeu_ps(a->y + m * a->ld_y + 16 * v, masks[v], acc[m][v]);
+        }
+    }
+}
+
+/* For each number of rows: a tile of one panel, and one of as many as the registers hold. */
+#define TILES(MR, NP)                                                                                        \
+    static void tile_f32_##MR(const tile_args *a)                                                            \
+    {                                                                                                        \
+        tile(a, MR, 1, false);                                                                               \
+    }                                                                                                        \
+    static void tile_bf16_##MR(const tile_args *a)                                                           \
+    {                                                                                                        \
+        tile(a, MR, 1, true);                                                                                \
+    }                                                                                                        \
+    static void wide_f32_##MR(const tile_args *a)                                                            \
+    {                                                                                                        \
+        tile(a, MR, NP, false);                                                                              \
+    }                                                                                                        \
+    static void wide_bf16_##MR(const tile_args *a)                                                           \
+    {                                                                                                        \
+        tile(a, MR, NP, true);                                                                               \
+    }
+TILES(1, 4)
+TILES(2, 4)
+TILES(3, 2)
+TILES(4, 2)
+TILES(5, 2)
+TILES(6, 2)
+TILES(7, 1)
+TILES(8, 1)
+TILES(9, 1)
+TILES(10, 1)
+TILES(11, 1)
+TILES(12, 1)
+TILES(13, 1)
+TILES(14, 1)
+
+#define LIST(prefix)                                                                                         \
+    {                                                                                                        \
+        NULL, prefix##1, prefix##2, prefix##3, prefix##4, prefix##5, prefix##6, prefix##7, prefix##8,        \
+            prefix##9, prefix##10, prefix##11, prefix##12, prefix##13, prefix##14                            \
+    }
+static const tile_fn narrow_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(tile_f32_), LIST(tile_bf16_)};
+static const tile_fn wide_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(wide_f32_), LIST(wide_bf16_)};
+
+/* One call of gemm. */
+typedef struct product {
+    float *y;
+    int64_t ld_y;
+    const char *x;
+    int64_t M, all_steps;
+    const tfc_panels *w;
+    const float *bias;
+    bool accumulate;
+} product;
+
+/* Runs the tile of rows m … m+rows-1 and panels from p on over steps s … s+n_steps-1. */
+static void run_tile(const product *g, tile_fn run, int64_t m, int64_t p, int64_t s, int64_t n_steps)
+{
+    int64_t n = p * PANEL_N, x_step = min_i64(TILE_M, g->M - m) * LANE_BYTES;
+    tile_args args = {
+        .y = g->y + m * g->ld_y + n,
+        .ld_y = g->ld_y,
+        .x = g->x + m * g->all_steps * LANE_BYTES + s * x_step,
+        .x_step = x_step,
+        .panel = (const char *)g->w->data + p * (int64_t)g->w->panel_bytes + s * STEP_BYTES,
+        .panel_bytes = (int64_t)g->w->panel_bytes,
+        .n_steps = n_steps,
+        .cols = g->w->N - n,
+        .bias = g->bias ? g->bias + n : NULL,
+        .from = s > 0 || g->accumulate ? FROM_OLD
+                : g->bias              ? FROM_BIAS
+                                       : FROM_ZERO,
+    };
+    run(&args);
+}
+
+/* Rows m_from … m_to-1 by panels p_from … p_to-1 for one block of steps. Full tiles go down a panel while it
+ * lies in L1; the rest of less than a tile takes several panels at once. */
+static void run_block(const product *g, int64_t m_from, int64_t m_to, int64_t p_from, int64_t p_to, int64_t s,
+                      int64_t n_steps)
+{
+    tfc_operand operand = g->w->operand;
+    int64_t rest = (m_to - m_from) % TILE_M, m_rest = m_to - rest;
+    for (int64_t p = p_from; p < p_to; p++)
+        for (int64_t m = m_from; m < m_rest; m += TILE_M)
+            run_tile(g, narrow_tiles[operand][TILE_M], m, p, s, n_steps);
+    if (rest == 0) return;
+    int64_t width = rest <= 2 ? 4 : rest <= 6 ? 2 : 1;
+    int64_t p = p_from;
+    for (; p + width <= p_to; p += width) run_tile(g, wide_tiles[operand][rest], m_rest, p, s, n_steps);
+    for (; p < p_to; p++) run_tile(g, narrow_tiles[operand][rest], m_rest, p, s, n_steps);
+}
+
+static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed, int64_t M, int64_t m_from,
+                 int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
+                 bool accumulate)
+{
+    product g = {y, ld_y, x_packed, M, steps_of(w->K, w->operand), w, bias, accumulate};
+    for (int64_t m = m_from; m < m_to; m += BLOCK_ROWS) {
+        int64_t m_end = min_i64(m + BLOCK_ROWS, m_to);
+        /* A few rows read each weight once: there are no blocks to be kept in a cache. */
+        int64_t block = m_end - m <= TILE_M ? g.all_steps : BLOCK_STEPS, s = 0;
+        do {
+            int64_t n_steps = min_i64(block, g.all_steps - s);
+            for (int64_t p = p_from; p < p_to; p += GROUP_PANELS)
+                run_block(&g, m, m_end, p, min_i64(p + GROUP_PANELS, p_to), s, n_steps);
+            s += n_steps;
+        } while (s < g.all_steps);
+    }
+}
+
+/* ---- packing ---- */
+
+/* Up to 16 rows of a source matrix, and where their lanes go: lane i of step s at out + s*out_step + 4*i. */
+typedef struct strip {
+    const float *source; /* row 0, k = 0 */
+    int64_t stride_row, stride_k, K;
+    char *out;
+    int64_t out_step;
+    int64_t rows;    /* 0 … 16 that exist; the lanes after them are zero */
+    __mmask16 lanes; /* that are stored */
+} strip;
+
+/* v[i] lane j becomes v[j] lane i. */
+ALWAYS_INLINE void transpose(__m512i v[16])
+{
+    __m512i t[16];
+    UNROLL for (int i = 0; i < 16; i += 2)
+    {
+        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    UNROLL for (int i = 0; i < 16; i += 4)
+    {
+        UNROLL for (int j = 0; j < 2; j++)
+        {
+            v[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
+            v[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
+        }
+    }
+    /* v[4r + c] holds, in its four 128-bit parts q, column 4q + c of rows 4r … 4r+3. */
+    UNROLL for (int c = 0; c < 4; c++)
+    {
+        __m512i a = _mm512_shuffle_i32x4(v[c], v[4 + c], 0x44),
+                b = _mm512_shuffle_i32x4(v[8 + c], v[12 + c], 0x44);
+        __m512i d = _mm512_shuffle_i32x4(v[c], v[4 + c], 0xEE),
+                e = _mm512_shuffle_i32x4(v[8 + c], v[12 + c], 0xEE);
+        t[c] = _mm512_shuffle_i32x4(a, b, 0x88);
+        t[4 + c] = _mm512_shuffle_i32x4(a, b, 0xDD);
+        t[8 + c] = _mm512_shuffle_i32x4(d, e, 0x88);
+        t[12 + c] = _mm512_shuffle_i32x4(d, e, 0xDD);
+    }
+    UNROLL for (int i = 0; i < 16; i++) v[i] = t[i];
+}
+
+/* 16 steps of one row whose k lie side by side, from k0 on; zeros past K. */
+ALWAYS_INLINE __m512i load_steps(const float *row, int64_t k0, int64_t K, bool bf16)
+{
+    if (!bf16) return _mm512_castps_si512(_mm512_maskz_loadu_ps(mask_of(K - k0), row + k0));
+    __m512 low = _mm512_maskz_loadu_ps(mask_of(K - k0), row + k0), high = _mm512_setzero_ps();
+    if (K - k0 > 16) high = _mm512_maskz_loadu_ps(mask_of(K - k0 - 16), row + k0 + 16);
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+ALWAYS_INLINE void pack_strip_rows(const strip *a, const bool bf16)
+{
+    const int64_t per_step = bf16 ? 2 : 1, n_steps = (a->K + per_step - 1) / per_step;
+    for (int64_t s = 0; s < n_steps; s += 16) {
+        __m512i v[16];
+        for (int i = 0; i < 16; i++)
+            v[i] = i < a->rows ? load_steps(a->source + i * a->stride_row, s * per_step, a->K, bf16)
+                               : _mm512_setzero_si512();
+        transpose(v);
+        for (int i = 0; i < 16; i++)
+            if (s + i < n_steps) _mm512_mask_storeu_epi32(a->out + (s + i) * a->out_step, a->lanes, v[i]);
+    }
+}
+
+/* The rows lie side by side: one vector of lanes at each k. */
+ALWAYS_INLINE void pack_strip_columns(const strip *a, const bool bf16)
+{
+    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
+                                           7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __mmask16 rows = mask_of(a->rows);
+    char *out = a->out;
+    for (int64_t k = 0; k < a->K; k += bf16 ? 2 : 1, out += a->out_step) {
+        const float *at = a->source + k * a->stride_k;
+        __m512 low = _mm512_maskz_loadu_ps(rows, at), high = _mm512_setzero_ps();
+        __m512i lanes = _mm512_castps_si512(low);
+        if (bf16) {
+            if (k + 1 < a->K) high = _mm512_maskz_loadu_ps(rows, at + a->stride_k);
+            lanes = _mm512_permutexvar_epi16(pairs, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        }
+        _mm512_mask_storeu_epi32(out, a->lanes, lanes);
+    }
+}
+
+static void pack_strip(const strip *a, tfc_operand operand)
+{
+    if (a->stride_k == 1) {
+        if (operand == TFC_OPERAND_BF16)
+            pack_strip_rows(a, true);
+        else
+            pack_strip_rows(a, false);
+    } else {
+        if (operand == TFC_OPERAND_BF16)
+            pack_strip_columns(a, true);
+        else
+            pack_strip_columns(a, false);
+    }
+}
+
+static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
+                        int64_t stride_n, int64_t stride_k)
+{
+    for (int64_t half = 2 * from; half < 2 * to; half++) {
+        int64_t n = half * 16, rows = panels->N - n;
+        strip a = {
+            .source = w + n * stride_n,
+            .stride_row = stride_n,
+            .stride_k = stride_k,
+            .K = panels->K,
+            .out = (char *)panels->data + half / 2 * (int64_t)panels->panel_bytes + half % 2 * 64,
+            .out_step = STEP_BYTES,
+            .rows = rows < 0 ? 0 : min_i64(16, rows),
+            .lanes = 0xFFFF,
+        };
+        pack_strip(&a, panels->operand);
+    }
+}
+
+static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
+                      int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k)
+{
+    for (int64_t m = from; m < to; m += TILE_M) {
+        int64_t rows = min_i64(TILE_M, M - m);
+        strip a = {
+            .source = x + m * stride_m,
+            .stride_row = stride_m,
+            .stride_k = stride_k,
+            .K = K,
+            .out = (char *)packed + m * steps_of(K, operand) * LANE_BYTES,
+            .out_step = rows * LANE_BYTES,
+            .rows = rows,
+            .lanes = mask_of(rows),
+        };
+        pack_strip(&a, operand);
+    }
+}
+
+void tfc_gemm_avx512_install(tfc_kernels *kernels)
+{
+    kernels->panel_n = PANEL_N;
+    kernels->tile_m = TILE_M;
+    kernels->default_operand = TFC_OPERAND_BF16;
+    kernels->panel_bytes = panel_bytes;
+    kernels->rows_bytes = rows_bytes;
+    kernels->pack_panels = pack_panels;
+    kernels->pack_rows = pack_rows;
+    kernels->gemm = gemm;
+}
+
+/* 16 chains hide the latency of either multiplication. */
+double tfc_gemm_avx512_peak(tfc_operand operand, int64_t rounds, float *sink)
+{
+    enum { CHAINS = 16 };
+    const bool bf16 = operand == TFC_OPERAND_BF16;
+    __m512 acc[CHAINS];
+    __m512i a = bf16 ? _mm512_set1_epi16(0x3F80) : _mm512_castps_si512(_mm512_set1_ps(1.0F)), b = a;
+    UNROLL for (int i = 0; i < CHAINS; i++) acc[i] = _mm512_set1_ps((float)i);
+    for (int64_t r = 0; r < rounds; r++) {
+        __asm__ volatile("" : "+v"(a), "+v"(b)); /* a round may not be folded into the next */
+        if (bf16) {
+            UNROLL for (int i = 0; i < CHAINS; i++) acc[i] = multiply_add(acc[i], a, b, true);
+        } else {
+            UNROLL for (int i = 0; i < CHAINS; i++) acc[i] = multiply_add(acc[i], a, b, false);
+        }
+    }
+    UNROLL for (int i = 0; i < CHAINS; i++) *sink += _mm512_reduce_add_ps(acc[i]);
+    return (bf16 ? 4.0 : 2.0) * 16 * CHAINS * (double)rounds;
+}
