@@ -112,6 +112,9 @@ tfc_status tfc_model_pack(tfc_model *model, tfc_pool *pool, tfc_error *err);
 /* cos[n_rot/2] then sin[n_rot/2] of one position; computed in f64 with our own range-reduced sin, cos and pow
  * (no libm: the bits are the same everywhere), rounded to f32. */
 void tfc_rope_table(const tfc_hparams *hparams, int64_t position, float *table);
+/* Its parts, for whoever keeps tables: radians a position of pair i (0 … n_rot/2-1), and one angle. */
+double tfc_rope_frequency(const tfc_hparams *hparams, int64_t i);
+void tfc_rope_angle(double frequency, int64_t position, float *cosine, float *sine);
 
 /* The parts of a model, for exports and training. */
 typedef enum tfc_part {
