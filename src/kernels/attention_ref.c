@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/math64.h"
 #include "kernels/paths.h"
 #include "kernels/scalar_math.h"
 
@@ -100,7 +101,7 @@ static void attention_train(const tfc_attention_train_args *args)
             for (int64_t j = first; j <= t; j++) acc += p[j] * args->v[j * args->ld_kv + d];
             out[d] = acc / sum;
         }
-        args->lse[i] = maximum + (float)tfc_log((double)sum);
+        args->lse[i] = maximum + (float)tfc_log64((double)sum);
     }
 }
 

@@ -53,7 +53,12 @@ static void make_tables(void)
         tfc_elements_ref_install(&tables[path]);
         tfc_attention_ref_install(&tables[path]);
     }
-    tfc_gemm_avx512_install(&tables[PATH_AVX512]);
+    /* The install functions too are compiled with their path's instructions. */
+    if (available[PATH_AVX2]) tfc_elements_avx2_install(&tables[PATH_AVX2]);
+    if (available[PATH_AVX512]) {
+        tfc_gemm_avx512_install(&tables[PATH_AVX512]);
+        tfc_elements_avx512_install(&tables[PATH_AVX512]);
+    }
 }
 
 const tfc_kernels *tfc_kernels_find(const char *name)

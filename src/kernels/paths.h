@@ -1,8 +1,9 @@
 /* kernels/paths.h: what the files of one instruction set give to the dispatcher.
  *
- * Each install function writes its functions into a table. The reference is installed first and the rest over it, so
- * that a table is full even where a path has no version of its own of some function. The functions of avx2 and avx512
- * may be installed anywhere, but entered only where the machine has the instructions. */
+ * Each install function writes its functions into a table. The reference is installed first and the rest over
+ * it, so that a table is full even where a path has no version of its own of some function. The functions of
+ * avx2 and avx512, the install functions among them, are entered only where the machine has the instructions.
+ */
 #ifndef TFC_KERNELS_PATHS_H
 #define TFC_KERNELS_PATHS_H
 
@@ -12,7 +13,11 @@ void tfc_gemm_ref_install(tfc_kernels *kernels);
 void tfc_gemm_avx2_install(tfc_kernels *kernels);
 void tfc_gemm_avx512_install(tfc_kernels *kernels);
 void tfc_elements_ref_install(tfc_kernels *kernels);
+void tfc_elements_avx2_install(tfc_kernels *kernels);
+void tfc_elements_avx512_install(tfc_kernels *kernels);
 void tfc_attention_ref_install(tfc_kernels *kernels);
+void tfc_attention_avx2_install(tfc_kernels *kernels);
+void tfc_attention_avx512_install(tfc_kernels *kernels);
 
 /* `rounds` rounds of a register-only loop of the path's multiply-add for the operand; returns the number of
  * floating-point operations done (a multiply-add is two). *sink takes a value that depends on all of them. */

@@ -1,4 +1,4 @@
-/* kernels/scalar_math.h: exp and log written out in arithmetic that every machine rounds alike.
+/* kernels/scalar_math.h: exp in f32, written out in arithmetic that every machine rounds alike.
  *
  * libm's bits differ between C libraries and versions, and a loss that is compared with a threshold may not
  * depend on them. The polynomials are near-minimax fits; the vector paths use the same ones. */
@@ -14,6 +14,8 @@
 #define TFC_EXP_LOW (-87.33654f)
 #define TFC_EXP_HIGH 88.722839f
 #define TFC_LOG2_E 1.44269504f
+#define TFC_LN2 0.693147182f
+#define TFC_LN2_LOW 1.90465421e-9f  /* ln 2 = TFC_LN2 - TFC_LN2_LOW, where a product is fused with its sum */
 #define TFC_ROUND_MAGIC 12582912.0f /* 1.5 * 2^23: adding it rounds to an integer */
 #define TFC_EXP_P0 0.5f
 #define TFC_EXP_P1 0.166665763f
@@ -52,33 +54,6 @@ static inline float tfc_exp(float x)
 static inline float tfc_sigmoid(float x)
 {
     return 1 / (1 + tfc_exp(-x));
-}
-
-/* Natural logarithm in f64, within a few units in the last place. log(0) = -inf; below 0 it is NaN. */
-static inline double tfc_log(double x)
-{
-    if (x != x || x == (double)INFINITY) return x;
-    if (x <= 0) return x < 0 ? (double)NAN : -(double)INFINITY;
-    int64_t exponent = 0;
-    if (x < 0x1p-1022) {
-        x *= 0x1p54;
-        exponent = -54;
-    }
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    exponent += (int64_t)(bits >> 52) - 1023;
-    bits = (bits & 0xFFFFFFFFFFFFFULL) | 0x3FF0000000000000ULL;
-    memcpy(&x, &bits, sizeof x);
-    if (x > 1.4142135623730951) {
-        x *= 0.5;
-        exponent++;
-    }
-    /* log x = 2 atanh(s), s = (x-1)/(x+1), |s| < 0.1716: s^2k/(2k+1) until below 2^-53 */
-    double f = x - 1, s = f / (x + 1), z = s * s, sum = 0;
-    for (int k = 10; k >= 1; k--) sum = (sum + 1.0 / (2 * k + 1)) * z;
-    double n = (double)exponent;
-    /* 2 s (1 + sum) = f - s (f - 2 sum): x+1 rounds, f does not */
-    return n * 6.93147180369123816490e-01 + (n * 1.90821492927058770002e-10 + (f - s * (f - 2 * sum)));
 }
 
 #endif

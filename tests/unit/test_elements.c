@@ -12,7 +12,6 @@
 
 #include "base/random.h"
 #include "kernels/kernels.h"
-#include "kernels/scalar_math.h"
 
 enum { MAX_N = 1100 };
 static const int64_t sizes[] = {1,  2,  3,   7,   8,   9,   15,   16,   17,  31,
@@ -318,7 +317,7 @@ static void test_reductions(void **state)
             for (int64_t i = 0; i < n; i++) sum += exp((double)(x[i] - largest));
             assert_true(k->max(x, n) == largest);
             assert_true(fabs(k->sum_exp(x, largest, n) - sum) <= 3e-8 * (1 + sum));
-            assert_true(fabs(k->sum_squares(x, n) - squares) <= 1e-14 * (1 + squares));
+            assert_true(fabs(k->sum_squares(x, n) - squares) <= 1e-12 * (1 + squares));
         }
     for (int path = 0; path < n_paths; path++) {
         for (int64_t i = 0; i < 40; i++) x[i] = i == 37 ? 3 : -INFINITY;
@@ -360,23 +359,13 @@ static void test_adamw(void **state)
     }
 }
 
-static void test_log(void **state)
-{
-    (void)state;
-    for (double x = 1e-3; x < 1e5; x *= 1.0007)
-        assert_true(fabs(tfc_log(x) - log(x)) <= 4e-16 * (1 + fabs(log(x))));
-    assert_true(tfc_log(1) == 0 && tfc_log(0) == -(double)INFINITY);
-    assert_true(fabs(tfc_log(5e-324) - log(5e-324)) < 1e-12);
-    assert_true(isnan(tfc_log(-1)) && isnan(tfc_log((double)NAN)));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norms),       cmocka_unit_test(test_rope),
         cmocka_unit_test(test_activations), cmocka_unit_test(test_exp),
         cmocka_unit_test(test_reductions),  cmocka_unit_test(test_elements_stand_alone),
-        cmocka_unit_test(test_adamw),       cmocka_unit_test(test_log),
+        cmocka_unit_test(test_adamw),
     };
     return cmocka_run_group_tests_name("elements", tests, find_paths, NULL);
 }
