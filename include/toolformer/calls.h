@@ -47,6 +47,8 @@ bool tfc_call_parse(const char *text, size_t n, size_t at, const char *const *na
 bool tfc_call_parse_open(const char *text, size_t n, size_t at, const char *const *names, size_t n_names,
                          tfc_call_span *span);
 
+/* [A-Za-z_][A-Za-z0-9_.-]*, at most 64 bytes: what a tool may be called. */
+bool tfc_call_name_valid(const char *name);
 /* True when the arguments, printed, parse back as they are: parentheses and double quotes balanced, no
  * bracket, no line break, no blank at either end. */
 bool tfc_call_args_valid(const char *args, size_t n);

@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 
+enum { NAME_BYTES_MAX = 64 };
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -28,6 +30,14 @@ static bool is_name_start(char c)
 static bool is_name_char(char c)
 {
     return is_name_start(c) || (c >= '0' && c <= '9') || c == '.' || c == '-';
+}
+
+bool tfc_call_name_valid(const char *name)
+{
+    if (!is_name_start(*name)) return false;
+    size_t n = 1;
+    while (n <= NAME_BYTES_MAX && is_name_char(name[n])) n++;
+    return n <= NAME_BYTES_MAX && name[n] == '\0';
 }
 
 static bool name_known(const char *name, size_t n, const char *const *names, size_t n_names)

@@ -17,8 +17,10 @@ tfc_tokenizer *tfc_tokenizer_from_json(const char *path_tokenizer_json, int32_t 
 void tfc_tokenizer_free(tfc_tokenizer *tokenizer);
 
 /* The whole as GGUF metadata (tokenizer.ggml.tokens, token_type, merges, ids, pre, add_bos_token), for
- * exports of models that came with a tokenizer.json. */
-tfc_status tfc_tokenizer_write_gguf(const tfc_tokenizer *tokenizer, tfc_gguf_writer *writer, tfc_error *err);
+ * exports of models that came with a tokenizer.json. n_rows: the embedding's, which GGUF wants as many tokens
+ * as: rows without a token get unused ones. TFC_EUNSUPPORTED when GGUF has no name for the pre-tokenizer. */
+tfc_status tfc_tokenizer_write_gguf(const tfc_tokenizer *tokenizer, int64_t n_rows, tfc_gguf_writer *writer,
+                                    tfc_error *err);
 /* And as tokenizer.json bytes (the caller's, tfc_text_free), for safetensors exports of models that came as
  * GGUF. */
 tfc_status tfc_tokenizer_write_json(const tfc_tokenizer *tokenizer, char **text, size_t *n, tfc_error *err);
