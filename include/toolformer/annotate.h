@@ -98,13 +98,14 @@ typedef struct tfc_filter_result {
 /* A threshold below the one annotated with is refused when losses are missing because of pruning. */
 tfc_status tfc_filter(const tfc_filter_params *params, tfc_filter_result *result, tfc_error *err);
 
-/* A control: up to n scored candidates of a tool get the result of another one, and are judged again. */
+/* A control: up to n scored candidates of the run get the result of another one of their tool, and are judged
+ * again. params are those of the annotation. */
 typedef struct tfc_control_result {
     int64_t n;          /* candidates judged twice */
     int64_t kept_own;   /* with their own results */
     int64_t kept_other; /* with somebody else's */
 } tfc_control_result;
-tfc_status tfc_control_shuffled(tfc_model *model, const char *run, int64_t n, uint64_t seed,
+tfc_status tfc_control_shuffled(tfc_model *model, const tfc_annotate_params *params, int64_t n,
                                 const tfc_monitor *monitor, tfc_control_result *result, tfc_error *err);
 
 /* The three losses of one call at one place, token by token. */

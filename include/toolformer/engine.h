@@ -35,6 +35,7 @@ tfc_session_params tfc_session_params_default(void);
  * to do. */
 tfc_session *tfc_session_create(tfc_model *model, const tfc_session_params *params, tfc_error *err);
 void tfc_session_free(tfc_session *session);
+const tfc_model *tfc_session_model(const tfc_session *session);
 
 typedef enum tfc_want_kind {
     TFC_WANT_TOKEN, /* lp = log p(token) */

@@ -1,0 +1,57 @@
+/* annotate/annotate_group.h: a few snippets on their way through the method together, so that batches are
+ * full. */
+#ifndef TFC_ANNOTATE_ANNOTATE_GROUP_H
+#define TFC_ANNOTATE_ANNOTATE_GROUP_H
+
+#include "annotate/losses.h"
+#include "annotate/run_store.h"
+
+enum { TFC_GROUP_SNIPPETS = 8 };
+
+/* One (snippet, tool) pair. */
+typedef struct tfc_work {
+    int64_t snippet; /* in the group */
+    const tfc_tool_plan *plan;
+    const tfc_tokens *x;
+    double *loss_empty;       /* [x->n]; NAN where it is not known (i = 0 without a context) */
+    double *p;                /* [x->n] p(<API>); -1 where no call may stand */
+    bool *allowed;            /* [x->n] */
+    tfc_proposals *proposals; /* [x->n], enumerating tools only */
+    int32_t *scan_ids;        /* what stands before x for p and samples: prefix P(x); demonstrated H */
+    int64_t n_scan;
+    bool scanned;
+} tfc_work;
+
+typedef struct tfc_group {
+    const tfc_settings *settings;
+    const tfc_tokenizer *tokenizer;
+    tfc_session *session;
+    const tfc_monitor *monitor;
+    tfc_arena arena;
+    const tfc_snippet *snippets[TFC_GROUP_SNIPPETS];
+    int64_t index[TFC_GROUP_SNIPPETS]; /* in the corpus */
+    int64_t n_snippets;
+    tfc_tokens tokens[TFC_GROUP_SNIPPETS][2]; /* by context; n -1: not made */
+    tfc_snippet_counts counts[TFC_GROUP_SNIPPETS];
+    tfc_work *works;
+    int64_t n_works;
+    tfc_place *places;
+    int64_t *place_work; /* the work of each place */
+    int64_t n_places, places_capacity;
+    tfc_candidate *candidates;
+    int64_t *candidate_work;
+    int64_t n_candidates, candidates_capacity;
+} tfc_group;
+
+/* scan.c: which snippets each tool wants; L_i(empty) and p_i; the places. */
+tfc_status tfc_group_scan(tfc_group *group, tfc_error *err);
+/* propose.c: arguments for each place, merged when equal. */
+tfc_status tfc_group_propose(tfc_group *group, tfc_error *err);
+/* judge.c: runs the calls, scores them, decides. */
+tfc_status tfc_group_judge(tfc_group *group, tfc_error *err);
+
+/* Appends; NULL on want of memory. */
+tfc_place *tfc_group_add_place(tfc_group *group, int64_t work, tfc_error *err);
+tfc_candidate *tfc_group_add_candidate(tfc_group *group, int64_t work, tfc_error *err);
+
+#endif

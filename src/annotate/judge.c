@@ -1,0 +1,105 @@
+/* Executing and filtering: PAPER sections 1.3 and 1.4. L(e(c,r)) first; L(e(c,empty)) only where it can still
+ * matter. */
+#include <math.h>
+
+#include "annotate/annotate_group.h"
+
+static tfc_status execute(tfc_group *group, tfc_error *err)
+{
+    for (int64_t c = 0; c < group->n_candidates; c++) {
+        tfc_candidate *candidate = &group->candidates[c];
+        const tfc_work *work = &group->works[group->candidate_work[c]];
+        if (candidate->error) continue;
+        tfc_tool_context context = {.date = group->snippets[work->snippet]->date};
+        tfc_error own;
+        tfc_error_init(&own);
+        char *result = NULL;
+        tfc_status status = tfc_tool_call(work->plan->tool, candidate->args, &context, &result, &own);
+        if (status == TFC_ENOMEM) return tfc_fail_memory(err, "tool call");
+        const char *text = status == TFC_OK ? result : own.message[0] ? own.message : tfc_status_text(status);
+        char *kept = tfc_arena_strndup(&group->arena, text, strlen(text));
+        tfc_text_free(result);
+        if (!kept) return tfc_fail_memory(err, "result");
+        if (status == TFC_OK)
+            candidate->result = kept;
+        else
+            candidate->error = candidate->reason = kept;
+    }
+    return TFC_OK;
+}
+
+/* Scores the candidates for which `wanted` holds, with or without their results, into one of the loss fields.
+ */
+static tfc_status score(tfc_group *group, bool with_result,
+                        bool (*wanted)(const tfc_group *, const tfc_candidate *), tfc_error *err)
+{
+    tfc_score_request *requests =
+        tfc_arena_alloc(&group->arena, (size_t)group->n_candidates, sizeof *requests);
+    int64_t *owner = tfc_arena_alloc(&group->arena, (size_t)group->n_candidates, sizeof *owner);
+    if (!requests || !owner) return tfc_fail_memory(err, "scoring");
+    int64_t n = 0;
+    tfc_status status = TFC_OK;
+    for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++) {
+        const tfc_candidate *candidate = &group->candidates[c];
+        const tfc_work *work = &group->works[group->candidate_work[c]];
+        if (!wanted(group, candidate)) continue;
+        tfc_call_ids ids;
+        status =
+            tfc_call_ids_make(&ids, work->plan->tool, candidate->args, with_result ? candidate->result : NULL,
+                              group->settings->recipe.empty_call, group->tokenizer, &group->arena, err);
+        tfc_loss_request in = {.plan = work->plan,
+                               .x = work->x,
+                               .i = candidate->token,
+                               .call_ids = ids.head,
+                               .n_call = ids.n_head,
+                               .tail_ids = ids.tail,
+                               .n_tail = ids.n_tail};
+        if (status == TFC_OK)
+            status = tfc_loss_request_make(&in, group->tokenizer, &requests[n], &group->arena, err);
+        owner[n++] = c;
+    }
+    if (status == TFC_OK) status = tfc_score(group->session, requests, n, err);
+    for (int64_t r = 0; r < n && status == TFC_OK; r++) {
+        tfc_candidate *candidate = &group->candidates[owner[r]];
+        double loss = tfc_weighted_loss(requests[r].wants, requests[r].n_wants);
+        if (with_result)
+            candidate->loss_result = loss;
+        else
+            candidate->loss_call = loss;
+    }
+    return status;
+}
+
+static bool has_result(const tfc_group *group, const tfc_candidate *candidate)
+{
+    (void)group;
+    return candidate->result != NULL;
+}
+
+/* L- <= L(empty): below tau_f nothing that L(e(c,empty)) says can help. */
+static bool needs_empty_call(const tfc_group *group, const tfc_candidate *candidate)
+{
+    if (!candidate->result) return false;
+    return !group->settings->pruning || candidate->loss_empty - candidate->loss_result >= candidate->tau_f;
+}
+
+static void decide(tfc_candidate *candidate)
+{
+    if (!candidate->result) return;
+    if (isnan(candidate->loss_call)) {
+        candidate->reason = "the loss without a call exceeds that with the result by less than tau_f";
+        return;
+    }
+    double gain = fmin(candidate->loss_empty, candidate->loss_call) - candidate->loss_result;
+    candidate->kept = gain >= candidate->tau_f;
+    candidate->reason = candidate->kept ? "gain reaches tau_f" : "gain is below tau_f";
+}
+
+tfc_status tfc_group_judge(tfc_group *group, tfc_error *err)
+{
+    tfc_status status = execute(group, err);
+    if (status == TFC_OK) status = score(group, true, has_result, err);
+    if (status == TFC_OK) status = score(group, false, needs_empty_call, err);
+    for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++) decide(&group->candidates[c]);
+    return status;
+}
