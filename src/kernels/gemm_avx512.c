@@ -19,8 +19,8 @@ enum {
     PANEL_N = 32,
     LANE_BYTES = 4,
     STEP_BYTES = PANEL_N * LANE_BYTES,
-    BLOCK_STEPS = 256,        /* a panel's block is 32 KB */
-    BLOCK_ROWS = 32 * TILE_M, /* the rows that reuse a panel's block */
+    BLOCK_STEPS = 768,        /* a panel block is 96 KB: it stays in L2, and the sums rest in y rarely */
+    BLOCK_ROWS = 16 * TILE_M, /* the rows that reuse it before the next */
     GROUP_PANELS = 4,
 };
 
@@ -81,10 +81,12 @@ ALWAYS_INLINE __m512 multiply_add(__m512 acc, __m512i w, __m512i x, bool bf16)
                 : _mm512_fmadd_ps(_mm512_castsi512_ps(w), _mm512_castsi512_ps(x), acc);
 }
 
-/* MR rows by NP panels. */
+/* MR rows by NP panels. The next steps are fetched into L1, and these steps of the panels that come next into
+ * L2: with few rows the weights come from memory, and a panel is too short a stream for the hardware to run
+ * ahead. Fetching past the end of the matrix does no harm. */
 ALWAYS_INLINE void tile(const tile_args *a, const int MR, const int NP, const bool bf16)
 {
-    enum { AHEAD = 8 * STEP_BYTES };
+    enum { AHEAD = 16 * STEP_BYTES };
     const int NV = 2 * NP;
     __m512 acc[TILE_M][2 * GROUP_PANELS];
     __mmask16 masks[2 * GROUP_PANELS];
@@ -107,6 +109,7 @@ ALWAYS_INLINE void tile(const tile_args *a, const int MR, const int NP, const bo
             const char *at = panel + v / 2 * next_panel + v % 2 * 64;
             w[v] = _mm512_load_si512(at);
             _mm_prefetch(at + AHEAD, _MM_HINT_T0);
+            _mm_prefetch(at + NP * next_panel, _MM_HINT_T1);
         }
         UNROLL for (int m = 0; m < MR; m++)
         {
@@ -217,17 +220,26 @@ static void run_block(const product *g, int64_t m_from, int64_t m_to, int64_t p_
     for (; p < p_to; p++) run_tile(g, narrow_tiles[operand][rest], m_rest, p, s, n_steps);
 }
 
+/* n things in as few blocks of at most `most` as can be, about equally large: a multiple of `unit`, at least
+ * one. */
+static int64_t even_block(int64_t n, int64_t most, int64_t unit)
+{
+    int64_t n_blocks = (n + most - 1) / most, units = (n + unit - 1) / unit;
+    return n_blocks > 1 ? (units + n_blocks - 1) / n_blocks * unit : most;
+}
+
 static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed, int64_t M, int64_t m_from,
                  int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
                  bool accumulate)
 {
     product g = {y, ld_y, x_packed, M, steps_of(w->K, w->operand), w, bias, accumulate};
-    for (int64_t m = m_from; m < m_to; m += BLOCK_ROWS) {
-        int64_t m_end = min_i64(m + BLOCK_ROWS, m_to);
-        /* A few rows read each weight once: there are no blocks to be kept in a cache. */
-        int64_t block = m_end - m <= TILE_M ? g.all_steps : BLOCK_STEPS, s = 0;
+    const int64_t block_rows = even_block(m_to - m_from, BLOCK_ROWS, TILE_M);
+    for (int64_t m = m_from; m < m_to; m += block_rows) {
+        int64_t m_end = min_i64(m + block_rows, m_to), s = 0;
+        /* Up to a tile of rows reads each weight once: there is nothing to be kept in a cache. */
+        int64_t block_steps = m_end - m <= TILE_M ? g.all_steps : even_block(g.all_steps, BLOCK_STEPS, 1);
         do {
-            int64_t n_steps = min_i64(block, g.all_steps - s);
+            int64_t n_steps = min_i64(block_steps, g.all_steps - s);
             for (int64_t p = p_from; p < p_to; p += GROUP_PANELS)
                 run_block(&g, m, m_end, p, min_i64(p + GROUP_PANELS, p_to), s, n_steps);
             s += n_steps;
