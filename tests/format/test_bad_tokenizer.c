@@ -135,12 +135,46 @@ static void test_texts(void **state)
     }
 }
 
+static const struct {
+    const char *name, *message;
+} bad_gguf[] = {
+    {"merges_unknown_token", "merge 0: unknown token 'q'"},
+    {"merges_one_part", "merge 0: two parts expected"},
+    {"eos_out_of_range", "tokenizer.ggml.eos_token_id 4000 outside the vocabulary of"},
+    {"tokens_duplicate", "duplicate token 'a'"},
+    {"token_types_short", "tokenizer.ggml.token_type and tokenizer.ggml.tokens differ in length: 5 and"},
+};
+
+/* These files are sound as far as the format goes; the tokenizer in them is not. */
+static void test_gguf(void **state)
+{
+    (void)state;
+    tfc_error err;
+    tfc_gguf *gguf = tfc_gguf_open(TFC_SOURCE_DIR "/tests/fixtures/bad/gguf/good.gguf", &err);
+    assert_non_null(gguf);
+    tfc_tokenizer *tokenizer = tfc_tokenizer_from_gguf(gguf, &err);
+    if (!tokenizer) fail_msg("%s", err.message);
+    tfc_tokenizer_free(tokenizer);
+    tfc_gguf_close(gguf);
+    for (size_t i = 0; i < sizeof bad_gguf / sizeof *bad_gguf; i++) {
+        char path[400];
+        snprintf(path, sizeof path, "%s/tests/fixtures/bad/gguf/%s.gguf", TFC_SOURCE_DIR, bad_gguf[i].name);
+        gguf = tfc_gguf_open(path, &err);
+        if (!gguf) fail_msg("%s", err.message);
+        if (tfc_tokenizer_from_gguf(gguf, &err)) fail_msg("%s was accepted", bad_gguf[i].name);
+        if (!strstr(err.message, bad_gguf[i].message))
+            fail_msg("%s: '%s' lacks '%s'", bad_gguf[i].name, err.message, bad_gguf[i].message);
+        tfc_gguf_close(gguf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_gguf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
