@@ -54,10 +54,14 @@ static void make_tables(void)
         tfc_attention_ref_install(&tables[path]);
     }
     /* The install functions too are compiled with their path's instructions. */
-    if (available[PATH_AVX2]) tfc_elements_avx2_install(&tables[PATH_AVX2]);
+    if (available[PATH_AVX2]) {
+        tfc_elements_avx2_install(&tables[PATH_AVX2]);
+        tfc_attention_avx2_install(&tables[PATH_AVX2]);
+    }
     if (available[PATH_AVX512]) {
         tfc_gemm_avx512_install(&tables[PATH_AVX512]);
         tfc_elements_avx512_install(&tables[PATH_AVX512]);
+        tfc_attention_avx512_install(&tables[PATH_AVX512]);
     }
 }
 

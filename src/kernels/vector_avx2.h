@@ -109,6 +109,10 @@ static inline vf vector_power_of_2(__m256i n)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
 }
+static inline float vf_first(vf x)
+{
+    return _mm256_cvtss_f32(x);
+}
 /* The polynomial of scalar_math.h. vf_exp_low takes no heed of overflow: for x <= 88. */
 static inline vf vf_exp_low(vf x)
 {

@@ -101,6 +101,10 @@ static inline float vf_sum_of(vf x)
     return _mm_cvtss_f32(_mm_add_ss(a, _mm_movehdup_ps(a)));
 }
 
+static inline float vf_first(vf x)
+{
+    return _mm512_cvtss_f32(x);
+}
 /* The polynomial of scalar_math.h. vf_exp_low takes no heed of overflow: for x <= 88. */
 static inline vf vf_exp_low(vf x)
 {
