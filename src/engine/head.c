@@ -47,8 +47,8 @@ static void take_arrays(tfc_head *head, tfc_layout *layout)
     size_t M = (size_t)head->max_rows, n_threads = (size_t)tfc_pool_n_threads(head->pool);
     head->normed = tfc_layout_take(layout, M * (size_t)head->C, sizeof *head->normed);
     head->logits = tfc_layout_take(layout, n_threads * M * (size_t)head->columns, sizeof *head->logits);
-    head->packed = tfc_layout_take(layout, 1,
-                                   head->kernels->rows_bytes(head->max_rows, head->C, head->model->operand));
+    head->packed =
+        tfc_layout_take(layout, 1, head->kernels->rows_bytes(head->max_rows, head->C, head->model->operand));
     head->max = tfc_layout_take(layout, M * (size_t)head->n_chunks, sizeof *head->max);
     head->sum = tfc_layout_take(layout, M * (size_t)head->n_chunks, sizeof *head->sum);
 }
@@ -100,8 +100,8 @@ double tfc_head_flops(const tfc_head *head)
 
 tfc_status tfc_fail_not_finite(const tfc_model *model, tfc_error *err)
 {
-    return tfc_fail(err, TFC_EFORMAT, "%s: the model gives logits that are not finite; its weights are damaged",
-                    model->path);
+    return tfc_fail(err, TFC_EFORMAT,
+                    "%s: the model gives logits that are not finite; its weights are damaged", model->path);
 }
 
 static bool reserve(void **array, int64_t *capacity, int64_t n, size_t size)

@@ -30,18 +30,18 @@ struct tfc_forward {
     int64_t chunk;   /* rows of an element-wise task, a multiple of tile_m */
     tfc_batch batch;
     void *memory;
-    float *x, *x_wanted; /* [max_rows, C] */
-    float *wide;         /* [max_rows, max(QKV, UP)] q, k, v; then the MLP's inner rows */
-    float *a;            /* [max_rows, max(C, NH*HD, I)] what is packed next */
-    float *q_wanted;     /* [max_rows, NH*HD] */
-    void *packed;        /* max_rows packed rows of at most that width */
+    float *x, *x_wanted;             /* [max_rows, C] */
+    float *wide;                     /* [max_rows, max(QKV, UP)] q, k, v; then the MLP's inner rows */
+    float *a;                        /* [max_rows, max(C, NH*HD, I)] what is packed next */
+    float *q_wanted;                 /* [max_rows, NH*HD] */
+    void *packed;                    /* max_rows packed rows of at most that width */
     tfc_run *pieces, *wanted_pieces; /* runs cut to PIECE_ROWS */
     int64_t n_pieces, n_wanted_pieces;
     float *rope; /* [max_positions][n_rot], the first n_rope filled */
     double *rope_frequencies;
     int64_t n_rope;
     forward_scratch *scratch; /* [n_threads] */
-    float scale; /* 1/sqrt(HD) */
+    float scale;              /* 1/sqrt(HD) */
     double flops;
 
     /* the rows at work: all, or the wanted ones in the last layer */
@@ -82,8 +82,8 @@ static void take_arrays(tfc_forward *f, tfc_layout *layout)
     f->wide = tfc_layout_take(layout, M * wide, sizeof(float));
     f->a = tfc_layout_take(layout, M * width, sizeof(float));
     f->q_wanted = tfc_layout_take(layout, M * Q, sizeof(float));
-    f->packed = tfc_layout_take(
-        layout, 1, f->kernels->rows_bytes(f->max_rows, (int64_t)width, f->model->operand));
+    f->packed =
+        tfc_layout_take(layout, 1, f->kernels->rows_bytes(f->max_rows, (int64_t)width, f->model->operand));
     if (hp->rope) {
         f->rope = tfc_layout_take(layout, (size_t)f->max_positions * (size_t)hp->n_rot, sizeof(float));
         f->rope_frequencies = tfc_layout_take(layout, (size_t)hp->n_rot / 2, sizeof(double));
@@ -123,7 +123,8 @@ tfc_forward *tfc_forward_create(const tfc_model *model, tfc_kv_tree *tree, tfc_p
     tfc_layout layout = {0};
     take_arrays(f, &layout);
     if (layout.overflow || !(f->memory = tfc_alloc_aligned(layout.n_bytes, 1))) {
-        tfc_fail(err, TFC_ENOMEM, "out of memory (a forward pass of %lld rows; a smaller --batch-tokens helps)",
+        tfc_fail(err, TFC_ENOMEM,
+                 "out of memory (a forward pass of %lld rows; a smaller --batch-tokens helps)",
                  (long long)max_rows);
         tfc_forward_free(f);
         return NULL;
@@ -331,8 +332,7 @@ static void attention_task(void *context, int64_t i, int worker)
     forward_scratch *scratch = &f->scratch[worker];
     int64_t n_blocks = (piece->position + piece->n_rows + BLOCK - 1) / BLOCK;
     for (int64_t b = 0; b < n_blocks; b++) {
-        const float *keys =
-            tfc_kv_tree_keys(f->tree, f->batch.blocks[piece->first_block + b], f->layer, h);
+        const float *keys = tfc_kv_tree_keys(f->tree, f->batch.blocks[piece->first_block + b], f->layer, h);
         scratch->k_blocks[b] = keys;
         scratch->v_blocks[b] = keys + HD * BLOCK;
     }
