@@ -1,0 +1,51 @@
+/* toolformer/eval.h: prompts with known answers (paper section 4).
+ *
+ * The call text is stripped before anything is scored. A gold answer that is a number is compared with the
+ * first number of the output, or the first one after `=` when the output holds an equation (paper, footnote
+ * 7); any other must occur within the first five words (LAMA's rule), words being compared in lower case
+ * without the punctuation at their edges.
+ *
+ * Data: JSON lines {"id","prompt" or "question","answer"} with optional "date" (the day of that prompt) and
+ * "tool" (the one that is expected to be called). */
+#ifndef TOOLFORMER_EVAL_H
+#define TOOLFORMER_EVAL_H
+
+#include "toolformer/decode.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tfc_eval_params {
+    const char *data;
+    int64_t limit;                /* -1: all */
+    tfc_generate_params generate; /* its date is replaced by each prompt's own */
+} tfc_eval_params;
+
+/* One example; texts are borrowed during the callback. */
+typedef struct tfc_eval_example {
+    const char *id, *prompt, *output, *prediction, *gold, *tool; /* tool: as expected, or NULL */
+    const tfc_generate_result *generated;
+    bool correct, called, called_right; /* called_right: the expected tool was called and gave a result */
+} tfc_eval_example;
+
+typedef struct tfc_eval_result {
+    int64_t n, correct, called, correct_called, called_right;
+    int64_t correct_through; /* right answers after a call of the expected tool */
+    double seconds;
+} tfc_eval_result;
+
+tfc_status tfc_eval_prompts(tfc_session *session, const tfc_eval_params *params,
+                            void (*each)(void *context, const tfc_eval_example *example), void *context,
+                            const tfc_monitor *monitor, tfc_eval_result *result, tfc_error *err);
+
+/* The number that counts as predicted, as it is written ("1,938"); false when there is none. begin/end:
+ * bytes. */
+bool tfc_predicted_number(const char *output, size_t n, size_t *begin, size_t *end);
+/* The rule above. *prediction (may be NULL) gets what was compared, the caller's. */
+bool tfc_answer_correct(const char *output, const char *gold, char **prediction);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

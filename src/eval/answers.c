@@ -1,0 +1,96 @@
+/* Scorers. The same outputs score 8 % or 54 % by the scorer alone (PAPER section 5.10), so each rule is
+ * spelled out. */
+#include <stdlib.h>
+#include <utf8proc.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "toolformer/eval.h"
+#include "tools/tool.h"
+
+enum { WORDS = 5 };
+
+bool tfc_predicted_number(const char *output, size_t n, size_t *begin, size_t *end)
+{
+    const char *equals = memchr(output, '=', n);
+    tfc_number number;
+    size_t from = equals ? (size_t)(equals - output) + 1 : 0;
+    if (!tfc_number_scan(output, n, from, &number) && !(from && tfc_number_scan(output, n, 0, &number)))
+        return false;
+    *begin = number.begin;
+    *end = number.end;
+    return true;
+}
+
+/* Two numbers as written have one value: 1,938 = 1938 = 1938.00. */
+static bool same_value(const tfc_number *a, const tfc_number *b)
+{
+    __int128 x = a->mantissa, y = b->mantissa;
+    for (int i = a->scale; i < b->scale; i++) x *= 10;
+    for (int i = b->scale; i < a->scale; i++) y *= 10;
+    return x == y;
+}
+
+static bool whole_number(const char *text, tfc_number *number)
+{
+    size_t n = strlen(text);
+    if (!tfc_number_scan(text, n, 0, number)) return false;
+    for (size_t i = 0; i < number->begin; i++)
+        if (text[i] != ' ' && text[i] != '$') return false;
+    for (size_t i = number->end; i < n; i++)
+        if (text[i] != ' ' && text[i] != '.' && text[i] != '%') return false;
+    return true;
+}
+
+/* The first WORDS words in lower case, edge punctuation off, each between blanks. The caller's. */
+static char *normal_words(const char *text, int max_words)
+{
+    utf8proc_uint8_t *lower = NULL;
+    if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &lower,
+                     UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD) < 0)
+        return NULL;
+    tfc_buffer words;
+    tfc_buffer_init(&words, 0);
+    tfc_buffer_putc(&words, ' ');
+    const char *p = (const char *)lower;
+    for (int w = 0; *p && (max_words == 0 || w < max_words);) {
+        while (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r') p++;
+        const char *end = p;
+        while (*end && *end != ' ' && *end != '\n' && *end != '\t' && *end != '\r') end++;
+        const char *a = p, *b = end;
+        while (a < b && strchr(".,;:!?\"'()[]{}", *a)) a++;
+        while (b > a && strchr(".,;:!?\"'()[]{}", b[-1])) b--;
+        if (b > a) {
+            tfc_buffer_append(&words, a, (size_t)(b - a));
+            tfc_buffer_putc(&words, ' ');
+        }
+        if (end > p) w++;
+        p = end;
+    }
+    free(lower);
+    char *result = words.failed ? NULL : tfc_buffer_take(&words, NULL);
+    tfc_buffer_release(&words);
+    return result;
+}
+
+bool tfc_answer_correct(const char *output, const char *gold, char **prediction)
+{
+    tfc_number expected, predicted;
+    if (prediction) *prediction = NULL;
+    if (whole_number(gold, &expected)) {
+        size_t begin, end;
+        if (!tfc_predicted_number(output, strlen(output), &begin, &end)) return false;
+        if (prediction) *prediction = tfc_memdup_text(output + begin, end - begin);
+        return tfc_number_scan(output, strlen(output), begin, &predicted) &&
+               same_value(&expected, &predicted);
+    }
+    char *said = normal_words(output, WORDS), *wanted = normal_words(gold, 0);
+    bool correct = said && wanted && strlen(wanted) > 1 && strstr(said, wanted) != NULL;
+    if (prediction && said) {
+        size_t n = strlen(said);
+        *prediction = n > 1 ? tfc_memdup_text(said + 1, n - 2) : tfc_strdup("");
+    }
+    tfc_free(said);
+    tfc_free(wanted);
+    return correct;
+}
