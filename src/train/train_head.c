@@ -1,7 +1,7 @@
 /* The last norm, the head and the cross entropy, forward and backward in one go: only rows with a target are
  * computed, and only head_rows rows of logits exist at a time. The gradient of the logits takes their place,
  * and is used and forgotten one part of the vocabulary after the other. */
-#include "kernels/scalar_math.h"
+#include "base/math64.h"
 #include "train/trainer_inside.h"
 
 typedef struct head_job {
@@ -21,7 +21,7 @@ static void softmax_task(void *context, int64_t i, int worker)
     int64_t V = t->hparams->V, row = job->from + i;
     float max = t->kernels->max(logits, V);
     double sum = t->kernels->sum_exp(logits, max, V);
-    t->row_nll[row] = (double)max + tfc_log(sum) - (double)logits[t->row_targets[row]];
+    t->row_nll[row] = (double)max + tfc_log64(sum) - (double)logits[t->row_targets[row]];
     t->row_shift[row] = max;
     t->row_factor[row] = (float)((double)job->scale / sum);
 }

@@ -1,6 +1,8 @@
 /* Loops over rows and columns of training, split over the pool. Where rows are reduced, the order is that of
  * the rows: either a task owns columns and goes through all rows, or it owns a fixed block of rows and the
  * blocks' sums are added in order afterwards. */
+#include <string.h>
+
 #include "train/trainer_inside.h"
 
 typedef struct row_range {

@@ -3,50 +3,29 @@
 
 #include <math.h>
 
-#include "base/memory.h"
+#include "model/layout.h"
 #include "train/trainer_inside.h"
 
 enum {
     LOGITS_BYTES = 64 << 20, /* logits held at once; the head's gradient is read and written once for each */
-    ALIGN = 64,
 };
 
-/* Memory: laid out twice, first to count with base NULL, then to point. */
-typedef struct layout {
-    unsigned char *base;
-    size_t n;
-    bool overflow;
-} layout;
-
-static void *take(layout *lay, int64_t n, size_t size)
+static float *take_floats(tfc_layout *lay, int64_t rows, int64_t columns)
 {
-    size_t bytes, end;
-    if (!tfc_size_mul((size_t)n, size, &bytes) || !tfc_size_add(lay->n, bytes, &end) ||
-        !tfc_size_add(end, ALIGN - 1, &end)) {
-        lay->overflow = true;
-        return NULL;
-    }
-    void *result = lay->base ? lay->base + lay->n : NULL;
-    lay->n = end / ALIGN * ALIGN;
-    return result;
+    return tfc_layout_take(lay, (size_t)rows, (size_t)columns * sizeof(float));
 }
 
-static float *take_floats(layout *lay, int64_t rows, int64_t columns)
-{
-    return take(lay, rows, (size_t)columns * sizeof(float));
-}
-
-static void take_panels(tfc_trainer *t, layout *lay, tfc_panels *panels, int64_t N, int64_t K)
+static void take_panels(tfc_trainer *t, tfc_layout *lay, tfc_panels *panels, int64_t N, int64_t K)
 {
     *panels = (tfc_panels){.operand = t->operand,
                            .N = N,
                            .K = K,
                            .n_panels = tfc_ceil_div(N, t->kernels->panel_n),
                            .panel_bytes = t->kernels->panel_bytes(K, t->operand)};
-    panels->data = take(lay, panels->n_panels, panels->panel_bytes);
+    panels->data = tfc_layout_take(lay, (size_t)(panels->n_panels), panels->panel_bytes);
 }
 
-static void lay_panels(tfc_trainer *t, layout *lay)
+static void lay_panels(tfc_trainer *t, tfc_layout *lay)
 {
     const tfc_hparams *h = t->hparams;
     int64_t C = h->C, A = h->NH * h->HD, Q = tfc_qkv_width(h), U = tfc_up_width(h);
@@ -67,7 +46,7 @@ static void lay_panels(tfc_trainer *t, layout *lay)
                     tfc_min_int(TFC_TRAIN_HEAD_PART, h->V - i * TFC_TRAIN_HEAD_PART));
 }
 
-static void lay_acts(tfc_trainer *t, layout *lay)
+static void lay_acts(tfc_trainer *t, tfc_layout *lay)
 {
     const tfc_hparams *h = t->hparams;
     int64_t T = t->max_tokens;
@@ -86,7 +65,7 @@ static void lay_acts(tfc_trainer *t, layout *lay)
 }
 
 /* The two buffers of packed operands: room for the largest product. */
-static void lay_packed(tfc_trainer *t, layout *lay)
+static void lay_packed(tfc_trainer *t, tfc_layout *lay)
 {
     const tfc_hparams *h = t->hparams;
     const tfc_kernels *k = t->kernels;
@@ -104,11 +83,11 @@ static void lay_packed(tfc_trainer *t, layout *lay)
         bytes = (size_t)tfc_ceil_div(widths[i], k->panel_n) * k->panel_bytes(T, t->operand);
         panels = bytes > panels ? bytes : panels;
     }
-    t->rows_packed = take(lay, 1, rows);
-    t->panels_packed = take(lay, 1, panels);
+    t->rows_packed = tfc_layout_take(lay, 1, rows);
+    t->panels_packed = tfc_layout_take(lay, 1, panels);
 }
 
-static void lay_scratch(tfc_trainer *t, layout *lay)
+static void lay_scratch(tfc_trainer *t, tfc_layout *lay)
 {
     const tfc_hparams *h = t->hparams;
     int64_t T = t->max_tokens, C = h->C;
@@ -124,19 +103,20 @@ static void lay_scratch(tfc_trainer *t, layout *lay)
     t->stats = take_floats(lay, T, 2);
     t->row_shift = take_floats(lay, T, 1);
     t->row_factor = take_floats(lay, T, 1);
-    t->row_nll = take(lay, T, sizeof(double));
-    t->rows = take(lay, T, sizeof(int32_t));
-    t->row_targets = take(lay, T, sizeof(int32_t));
-    t->positions = take(lay, T, sizeof(int32_t));
+    t->row_nll = tfc_layout_take(lay, (size_t)(T), sizeof(double));
+    t->rows = tfc_layout_take(lay, (size_t)(T), sizeof(int32_t));
+    t->row_targets = tfc_layout_take(lay, (size_t)(T), sizeof(int32_t));
+    t->positions = tfc_layout_take(lay, (size_t)(T), sizeof(int32_t));
     t->rope = take_floats(lay, h->rope ? T : 0, h->rope ? h->n_rot : 1);
     t->partial = take_floats(lay, tfc_ceil_div(T, TFC_TRAIN_ROWS), 2 * C);
-    t->norm_partial = take(lay, tfc_ceil_div(t->params.n_values, TFC_TRAIN_VALUES), sizeof(double));
+    t->norm_partial =
+        tfc_layout_take(lay, (size_t)(tfc_ceil_div(t->params.n_values), TFC_TRAIN_VALUES), sizeof(double));
     t->attention_scratch_floats = (t->kernels->attention_train_scratch(T, h->HD) + 15) / 16 * 16;
-    t->attention_scratch =
-        take(lay, tfc_pool_n_threads(t->pool), t->attention_scratch_floats * sizeof(float));
+    t->attention_scratch = tfc_layout_take(lay, (size_t)(tfc_pool_n_threads(t->pool)),
+                                           t->attention_scratch_floats * sizeof(float));
 }
 
-static void lay_all(tfc_trainer *t, layout *lay)
+static void lay_all(tfc_trainer *t, tfc_layout *lay)
 {
     lay_panels(t, lay);
     lay_acts(t, lay);
@@ -155,15 +135,15 @@ static tfc_status trainer_allocate(tfc_trainer *t, tfc_error *err)
     t->head_t = tfc_alloc_zero((size_t)t->n_head_parts, sizeof *t->head_t);
     t->acts = tfc_alloc_zero((size_t)h->L + 1, sizeof *t->acts);
     if (!t->layers || !t->head_t || !t->acts) return tfc_fail_memory(err, "training");
-    layout lay = {0};
+    tfc_layout lay = {0};
     lay_all(t, &lay);
-    if (!lay.overflow) t->memory = tfc_alloc_aligned(lay.n, 1);
+    if (!lay.overflow) t->memory = tfc_alloc_aligned(lay.n_bytes, 1);
     if (!t->memory)
         return tfc_fail(err, TFC_ENOMEM,
                         "out of memory: training packs of %lld tokens takes %.1f GB more; lower max_tokens",
-                        (long long)t->max_tokens, (double)lay.n * 1e-9);
-    t->memory_bytes = lay.n;
-    layout again = {.base = t->memory};
+                        (long long)t->max_tokens, (double)lay.n_bytes * 1e-9);
+    t->memory_bytes = lay.n_bytes;
+    tfc_layout again = {.base = t->memory};
     lay_all(t, &again);
     return TFC_OK;
 }
