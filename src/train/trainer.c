@@ -22,7 +22,7 @@ static void take_panels(tfc_trainer *t, tfc_layout *lay, tfc_panels *panels, int
                            .K = K,
                            .n_panels = tfc_ceil_div(N, t->kernels->panel_n),
                            .panel_bytes = t->kernels->panel_bytes(K, t->operand)};
-    panels->data = tfc_layout_take(lay, (size_t)(panels->n_panels), panels->panel_bytes);
+    panels->data = tfc_layout_take(lay, (size_t)panels->n_panels, panels->panel_bytes);
 }
 
 static void lay_panels(tfc_trainer *t, tfc_layout *lay)
@@ -103,16 +103,16 @@ static void lay_scratch(tfc_trainer *t, tfc_layout *lay)
     t->stats = take_floats(lay, T, 2);
     t->row_shift = take_floats(lay, T, 1);
     t->row_factor = take_floats(lay, T, 1);
-    t->row_nll = tfc_layout_take(lay, (size_t)(T), sizeof(double));
-    t->rows = tfc_layout_take(lay, (size_t)(T), sizeof(int32_t));
-    t->row_targets = tfc_layout_take(lay, (size_t)(T), sizeof(int32_t));
-    t->positions = tfc_layout_take(lay, (size_t)(T), sizeof(int32_t));
+    t->row_nll = tfc_layout_take(lay, (size_t)T, sizeof(double));
+    t->rows = tfc_layout_take(lay, (size_t)T, sizeof(int32_t));
+    t->row_targets = tfc_layout_take(lay, (size_t)T, sizeof(int32_t));
+    t->positions = tfc_layout_take(lay, (size_t)T, sizeof(int32_t));
     t->rope = take_floats(lay, h->rope ? T : 0, h->rope ? h->n_rot : 1);
     t->partial = take_floats(lay, tfc_ceil_div(T, TFC_TRAIN_ROWS), 2 * C);
-    t->norm_partial =
-        tfc_layout_take(lay, (size_t)(tfc_ceil_div(t->params.n_values), TFC_TRAIN_VALUES), sizeof(double));
+    int64_t n_blocks = tfc_ceil_div(t->params.n_values, TFC_TRAIN_VALUES);
+    t->norm_partial = tfc_layout_take(lay, (size_t)n_blocks, sizeof(double));
     t->attention_scratch_floats = (t->kernels->attention_train_scratch(T, h->HD) + 15) / 16 * 16;
-    t->attention_scratch = tfc_layout_take(lay, (size_t)(tfc_pool_n_threads(t->pool)),
+    t->attention_scratch = tfc_layout_take(lay, (size_t)tfc_pool_n_threads(t->pool),
                                            t->attention_scratch_floats * sizeof(float));
 }
 
