@@ -22,7 +22,7 @@ static bool part_continues(tfc_part part)
     return part == TFC_PART_WK || part == TFC_PART_WV || part == TFC_PART_W_UP;
 }
 
-static bool part_is_matrix(tfc_part part)
+bool tfc_part_is_matrix(tfc_part part)
 {
     switch (part) {
     case TFC_PART_TOKEN_EMBEDDING:
@@ -53,7 +53,7 @@ static bool part_add(tfc_param_set *params, const tfc_weights *weights, bool tie
     if (!tfc_size_add((size_t)offset, n, &end) || end > PTRDIFF_MAX / sizeof(float) / 8) return false;
     params->index[(layer + 1) * TFC_N_PARTS + part] = params->n_tensors;
     params->tensors[params->n_tensors++] =
-        (tfc_param){part, layer, offset, weight->n_out, weight->n_in, part_is_matrix(part)};
+        (tfc_param){part, layer, offset, weight->n_out, weight->n_in, tfc_part_is_matrix(part)};
     params->n_values = (int64_t)end;
     params->n_weights += (int64_t)n;
     return true;

@@ -249,7 +249,7 @@ static tfc_status texts_cut(tfc_train_texts *t, const draft *d, int32_t bos, int
         if (!texts_add(t, d, from, to, bos)) return tfc_fail_memory(err, "training texts");
         from = bos >= 0 || to == d->n ? to : to - 1;
     }
-    t->n_texts++;
+    if (from > 0) t->n_texts++;
     return TFC_OK;
 }
 
@@ -257,8 +257,9 @@ static tfc_status texts_line(tfc_train_texts *t, draft *d, const char *line, siz
                              const tfc_tokenizer *tokenizer, const tfc_train_text_options *options,
                              tfc_error *err)
 {
-    tfc_json *object = tfc_json_parse(line, n, what, err);
-    if (!object) return TFC_EFORMAT;
+    tfc_error reason;
+    tfc_json *object = tfc_json_parse(line, n, what, &reason);
+    if (!object) return tfc_fail(err, reason.status, "%s", reason.message);
     tfc_status status = TFC_OK;
     d->n = 0;
     if (!json_object_is_type(object, json_type_object))

@@ -37,6 +37,7 @@ typedef struct tfc_param_set {
  * not finite. */
 tfc_status tfc_param_set_init(tfc_param_set *params, const tfc_model *model, tfc_pool *pool, tfc_error *err);
 void tfc_param_set_release(tfc_param_set *params);
+bool tfc_part_is_matrix(tfc_part part);
 /* NULL when the model has no such part. */
 const tfc_param *tfc_param_find(const tfc_param_set *params, tfc_part part, int64_t layer);
 /* Hash of one of the flat arrays, the same for any number of threads; false on want of memory. */
