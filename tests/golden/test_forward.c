@@ -1,0 +1,188 @@
+/* Logits, losses and greedy text of the golden models, on every path of this machine. The numbers were made
+ * in float64; tests/fixtures/README.md says how, and what an f32 or bf16 implementation can reach. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "formats/safetensors.h"
+#include "kernels/kernels.h"
+#include "toolformer/engine.h"
+
+#define FIXTURES TFC_SOURCE_DIR "/tests/fixtures/"
+
+typedef struct golden_case {
+    const char *model, *golden;
+    double bf16_rms, bf16_max; /* README.md's figures for bf16 */
+} golden_case;
+
+static const golden_case cases[] = {
+    {"models/llama", "models/llama/golden.safetensors", 0.027, 0.22},
+    {"models/llama3", "models/llama3/golden.safetensors", 0.010, 0.07},
+    {"models/gpt2", "models/gpt2/golden.safetensors", 0.014, 0.08},
+    {"gguf/llama.F32.gguf", "models/llama/golden.safetensors", 0.027, 0.22},
+    {"gguf/gpt2.F32.gguf", "models/gpt2/golden.safetensors", 0.014, 0.08},
+    {"gguf/llama_q.Q8_0.gguf", "gguf/llama_q.Q8_0.golden.safetensors", 0.010, 0.07},
+    {"gguf/llama_q.Q4_0.gguf", "gguf/llama_q.Q4_0.golden.safetensors", 0.010, 0.07},
+    {"gguf/llama_q.Q4_1.gguf", "gguf/llama_q.Q4_1.golden.safetensors", 0.010, 0.07},
+};
+
+typedef struct golden_numbers {
+    tfc_safetensors *file;
+    const int32_t *ids, *greedy;
+    const float *logits, *nll;
+    float loss;
+    int64_t B, T, V, n_prompt, n_greedy;
+} golden_numbers;
+
+static const tfc_safetensors_raw_view *raw(const tfc_safetensors *file, const char *name)
+{
+    const tfc_safetensors_raw_view *view = tfc_safetensors_raw(file, name);
+    if (!view) fail_msg("no tensor '%s'", name);
+    return view;
+}
+
+static golden_numbers open_golden(const golden_case *c)
+{
+    char path[512];
+    tfc_error err;
+    tfc_error_init(&err);
+    snprintf(path, sizeof path, FIXTURES "%s", c->golden);
+    golden_numbers g = {.file = tfc_safetensors_open(path, true, &err)};
+    if (!g.file) fail_msg("%s", err.message);
+    const tfc_safetensors_raw_view *logits = raw(g.file, "logits");
+    g.ids = raw(g.file, "ids")->data;
+    g.greedy = raw(g.file, "greedy")->data;
+    g.n_greedy = raw(g.file, "greedy")->dims[0];
+    g.nll = raw(g.file, "nll")->data;
+    memcpy(&g.loss, raw(g.file, "loss")->data, sizeof g.loss);
+    g.logits = logits->data;
+    g.B = logits->dims[0];
+    g.T = logits->dims[1];
+    g.V = logits->dims[2];
+    g.n_prompt = g.T < 48 ? 8 : 16; /* as README.md says */
+    return g;
+}
+
+typedef struct tolerance {
+    double logits_max, logits_rms, nll, loss;
+} tolerance;
+
+static void check_logits(tfc_session *session, const golden_numbers *g, tolerance t, const char *what)
+{
+    tfc_error err;
+    tfc_error_init(&err);
+    float *logits = tfc_alloc((size_t)g->V, sizeof *logits);
+    double worst = 0, squares = 0;
+    for (int64_t b = 0; b < g->B; b++)
+        for (int64_t i = 0; i < g->T; i++) {
+            if (tfc_logits(session, g->ids + b * g->T, i + 1, logits, &err) != TFC_OK)
+                fail_msg("%s: %s", what, err.message);
+            for (int64_t v = 0; v < g->V; v++) {
+                double d = fabs((double)logits[v] - (double)g->logits[(b * g->T + i) * g->V + v]);
+                if (!(d <= worst)) worst = d;
+                squares += d * d;
+            }
+        }
+    double rms = sqrt(squares / (double)(g->B * g->T * g->V));
+    printf("%-40s logits max %.2g rms %.2g", what, worst, rms);
+    if (!(worst <= t.logits_max) || !(rms <= t.logits_rms)) fail_msg("%s: logits off by %g", what, worst);
+    tfc_free(logits);
+}
+
+static void check_losses(tfc_session *session, const golden_numbers *g, tolerance t, const char *what)
+{
+    tfc_error err;
+    tfc_error_init(&err);
+    size_t n = (size_t)(g->B * (g->T - 1));
+    tfc_want *wants = tfc_alloc_zero(n, sizeof *wants);
+    tfc_score_request *requests = tfc_alloc_zero((size_t)g->B, sizeof *requests);
+    for (int64_t b = 0; b < g->B; b++) {
+        tfc_want *row = wants + b * (g->T - 1);
+        for (int64_t i = 1; i < g->T; i++)
+            row[i - 1] =
+                (tfc_want){.kind = TFC_WANT_TOKEN, .position = i, .token = g->ids[b * g->T + i], .lp = 1};
+        requests[b] = (tfc_score_request){g->ids + b * g->T, g->T, row, g->T - 1};
+    }
+    if (tfc_score(session, requests, g->B, &err) != TFC_OK) fail_msg("%s: %s", what, err.message);
+    double worst = 0, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs(-wants[i].lp - (double)g->nll[i]);
+        if (!(d <= worst)) worst = d;
+        sum -= wants[i].lp;
+    }
+    double loss = fabs(sum / (double)n - (double)g->loss);
+    printf(" nll %.2g loss %.2g\n", worst, loss);
+    if (!(worst <= t.nll) || !(loss <= t.loss)) fail_msg("%s: nll off by %g, loss by %g", what, worst, loss);
+    tfc_free(wants);
+    tfc_free(requests);
+}
+
+static void check_greedy(tfc_session *session, const golden_numbers *g, const char *what)
+{
+    tfc_error err;
+    tfc_error_init(&err);
+    int32_t ids[64];
+    tfc_sample_request request = {.ids = g->ids,
+                                  .n_ids = g->n_prompt,
+                                  .max_new = g->n_greedy,
+                                  .sampler = {.top_p = 1},
+                                  .ignore_eos = true,
+                                  .new_ids = ids};
+    if (tfc_sample(session, &request, 1, &err) != TFC_OK) fail_msg("%s: %s", what, err.message);
+    assert_int_equal(request.n_new, g->n_greedy);
+    assert_memory_equal(ids, g->greedy, (size_t)g->n_greedy * sizeof *ids);
+}
+
+static void check_case(const golden_case *c, const char *cpu, const char *operand)
+{
+    char path[512], what[128];
+    tfc_error err;
+    tfc_error_init(&err);
+    snprintf(path, sizeof path, FIXTURES "%s", c->model);
+    snprintf(what, sizeof what, "%s %s %s", c->model, cpu, operand);
+    golden_numbers g = open_golden(c);
+    tfc_model *model = tfc_model_open(path, &(tfc_model_params){.cpu = cpu, .operand = operand}, &err);
+    if (!model) fail_msg("%s", err.message);
+    tfc_session_params params = tfc_session_params_default();
+    params.n_threads = 2;
+    params.batch_tokens = 64;
+    params.kv_bytes = 1 << 20;
+    tfc_session *session = tfc_session_create(model, &params, &err);
+    if (!session) fail_msg("%s", err.message);
+    bool f32 = strcmp(operand, "f32") == 0;
+    tolerance t = f32 ? (tolerance){5e-5, 5e-5, 2e-5, 3e-6}
+                      : (tolerance){1.5 * c->bf16_max, 1.5 * c->bf16_rms, 1.5 * c->bf16_max, c->bf16_rms};
+    check_logits(session, &g, t, what);
+    check_losses(session, &g, t, what);
+    if (f32) check_greedy(session, &g, what);
+    tfc_session_free(session);
+    tfc_model_free(model);
+    tfc_safetensors_close(g.file);
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    const char *paths[] = {"ref", "avx2", "avx512"}, *operands[] = {"f32", "bf16"};
+    for (size_t p = 0; p < 3; p++) {
+        if (!tfc_kernels_find(paths[p])) {
+            printf("this machine lacks %s\n", paths[p]);
+            continue;
+        }
+        for (size_t o = 0; o < 2; o++)
+            for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+                check_case(&cases[i], paths[p], operands[o]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
