@@ -1,27 +1,21 @@
 /* Matrix products with AVX-512: 14 x 32 register tiles of f32 FMA or of vdpbf16ps.
  *
- * Both operands share one form. A step is one k (f32) or two (bf16, the pair side by side); a panel holds 32
- * lanes of 4 bytes a step, a row tile one lane of 4 bytes a row and step, which the multiplication
- * broadcasts. A full tile holds 28 accumulators, two vectors of weights and one of x: 31 of 32 registers. The
- * last tile of a matrix has only its own rows, 1 to 14, side by side, so that a single row is read as one
- * stream.
- *
- * An output starts from its bias, its old value or zero and takes its steps in order, whatever tile computes
- * it; between blocks of steps it rests in y, exactly. So neither the tile nor the block shows in the bits.
+ * Both operands share one form: a step is one k (f32) or two (bf16, the pair side by side), and a panel holds
+ * 32 lanes of 4 bytes a step. A full tile holds 28 accumulators, two vectors of weights and one of x: 31 of
+ * 32 registers.
  *
  * bf16 operands are rounded to nearest even. Subnormals become zero, there and in vdpbf16ps; sums are f32. */
 #include <immintrin.h>
 
+#include "kernels/gemm_blocks.h"
 #include "kernels/paths.h"
 
 enum {
     TILE_M = 14,
     PANEL_N = 32,
-    LANE_BYTES = 4,
-    STEP_BYTES = PANEL_N * LANE_BYTES,
+    STEP_BYTES = PANEL_N * TFC_LANE_BYTES,
     BLOCK_STEPS = 768,        /* a panel block is 96 KB: it stays in L2, and the sums rest in y rarely */
     BLOCK_ROWS = 16 * TILE_M, /* the rows that reuse it before the next */
-    GROUP_PANELS = 4,
 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -48,27 +42,10 @@ static size_t panel_bytes(int64_t K, tfc_operand operand)
 
 static size_t rows_bytes(int64_t M, int64_t K, tfc_operand operand)
 {
-    return (size_t)M * (size_t)steps_of(K, operand) * LANE_BYTES;
+    return (size_t)M * (size_t)steps_of(K, operand) * TFC_LANE_BYTES;
 }
 
 /* ---- multiplication ---- */
-
-typedef enum start { FROM_ZERO, FROM_BIAS, FROM_OLD } start;
-
-typedef struct tile_args {
-    float *y; /* row and column 0 of the tile */
-    int64_t ld_y;
-    const char *x; /* the first step's lanes; x_step bytes to the next */
-    int64_t x_step;
-    const char *panel; /* the first step of the first panel; panel_bytes to the next panel */
-    int64_t panel_bytes;
-    int64_t n_steps;
-    int64_t cols; /* valid columns from column 0 on; may exceed the tile */
-    const float *bias;
-    start from;
-} tile_args;
-
-typedef void (*tile_fn)(const tile_args *args);
 
 ALWAYS_INLINE __mmask16 mask_of(int64_t cols)
 {
@@ -84,26 +61,27 @@ ALWAYS_INLINE __m512 multiply_add(__m512 acc, __m512i w, __m512i x, bool bf16)
 /* MR rows by NP panels. The next steps are fetched into L1, and these steps of the panels that come next into
  * L2: with few rows the weights come from memory, and a panel is too short a stream for the hardware to run
  * ahead. Fetching past the end of the matrix does no harm. */
-ALWAYS_INLINE void tile(const tile_args *a, const int MR, const int NP, const bool bf16)
+ALWAYS_INLINE void tile(const tfc_tile_args *a, const int MR, const int NP, const bool bf16)
 {
     enum { AHEAD = 16 * STEP_BYTES };
     const int NV = 2 * NP;
-    __m512 acc[TILE_M][2 * GROUP_PANELS];
-    __mmask16 masks[2 * GROUP_PANELS];
+    __m512 acc[TILE_M][2 * TFC_GROUP_PANELS];
+    __mmask16 masks[2 * TFC_GROUP_PANELS];
     UNROLL for (int v = 0; v < NV; v++) masks[v] = mask_of(a->cols - 16 * v);
     UNROLL for (int m = 0; m < MR; m++)
     {
         UNROLL for (int v = 0; v < NV; v++)
         {
             acc[m][v] = _mm512_setzero_ps();
-            if (a->from == FROM_OLD) acc[m][v] = _mm512_maskz_loadu_ps(masks[v], a->y + m * a->ld_y + 16 * v);
-            if (a->from == FROM_BIAS) acc[m][v] = _mm512_maskz_loadu_ps(masks[v], a->bias + 16 * v);
+            if (a->from == TFC_FROM_OLD)
+                acc[m][v] = _mm512_maskz_loadu_ps(masks[v], a->y + m * a->ld_y + 16 * v);
+            if (a->from == TFC_FROM_BIAS) acc[m][v] = _mm512_maskz_loadu_ps(masks[v], a->bias + 16 * v);
         }
     }
     const char *x = a->x, *panel = a->panel;
     const int64_t x_step = a->x_step, next_panel = a->panel_bytes;
     for (int64_t s = a->n_steps; s > 0; s--) {
-        __m512i w[2 * GROUP_PANELS];
+        __m512i w[2 * TFC_GROUP_PANELS];
         UNROLL for (int v = 0; v < NV; v++)
         {
             const char *at = panel + v / 2 * next_panel + v % 2 * 64;
@@ -114,7 +92,7 @@ ALWAYS_INLINE void tile(const tile_args *a, const int MR, const int NP, const bo
         UNROLL for (int m = 0; m < MR; m++)
         {
             int32_t lane;
-            __builtin_memcpy(&lane, x + LANE_BYTES * m, sizeof lane);
+            __builtin_memcpy(&lane, x + TFC_LANE_BYTES * m, sizeof lane);
             __m512i xm = _mm512_set1_epi32(lane);
             UNROLL for (int v = 0; v < NV; v++) acc[m][v] = multiply_add(acc[m][v], w[v], xm, bf16);
         }
@@ -132,19 +110,19 @@ ALWAYS_INLINE void tile(const tile_args *a, const int MR, const int NP, const bo
 
 /* For each number of rows: a tile of one panel, and one of as many as the registers hold. */
 #define TILES(MR, NP)                                                                                        \
-    static void tile_f32_##MR(const tile_args *a)                                                            \
+    static void tile_f32_##MR(const tfc_tile_args *a)                                                        \
     {                                                                                                        \
         tile(a, MR, 1, false);                                                                               \
     }                                                                                                        \
-    static void tile_bf16_##MR(const tile_args *a)                                                           \
+    static void tile_bf16_##MR(const tfc_tile_args *a)                                                       \
     {                                                                                                        \
         tile(a, MR, 1, true);                                                                                \
     }                                                                                                        \
-    static void wide_f32_##MR(const tile_args *a)                                                            \
+    static void wide_f32_##MR(const tfc_tile_args *a)                                                        \
     {                                                                                                        \
         tile(a, MR, NP, false);                                                                              \
     }                                                                                                        \
-    static void wide_bf16_##MR(const tile_args *a)                                                           \
+    static void wide_bf16_##MR(const tfc_tile_args *a)                                                       \
     {                                                                                                        \
         tile(a, MR, NP, true);                                                                               \
     }
@@ -168,83 +146,27 @@ TILES(14, 1)
         NULL, prefix##1, prefix##2, prefix##3, prefix##4, prefix##5, prefix##6, prefix##7, prefix##8,        \
             prefix##9, prefix##10, prefix##11, prefix##12, prefix##13, prefix##14                            \
     }
-static const tile_fn narrow_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(tile_f32_), LIST(tile_bf16_)};
-static const tile_fn wide_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(wide_f32_), LIST(wide_bf16_)};
-
-/* One call of gemm. */
-typedef struct product {
-    float *y;
-    int64_t ld_y;
-    const char *x;
-    int64_t M, all_steps;
-    const tfc_panels *w;
-    const float *bias;
-    bool accumulate;
-} product;
-
-/* Runs the tile of rows m … m+rows-1 and panels from p on over steps s … s+n_steps-1. */
-static void run_tile(const product *g, tile_fn run, int64_t m, int64_t p, int64_t s, int64_t n_steps)
-{
-    int64_t n = p * PANEL_N, x_step = min_i64(TILE_M, g->M - m) * LANE_BYTES;
-    tile_args args = {
-        .y = g->y + m * g->ld_y + n,
-        .ld_y = g->ld_y,
-        .x = g->x + m * g->all_steps * LANE_BYTES + s * x_step,
-        .x_step = x_step,
-        .panel = (const char *)g->w->data + p * (int64_t)g->w->panel_bytes + s * STEP_BYTES,
-        .panel_bytes = (int64_t)g->w->panel_bytes,
-        .n_steps = n_steps,
-        .cols = g->w->N - n,
-        .bias = g->bias ? g->bias + n : NULL,
-        .from = s > 0 || g->accumulate ? FROM_OLD
-                : g->bias              ? FROM_BIAS
-                                       : FROM_ZERO,
-    };
-    run(&args);
-}
-
-/* Rows m_from … m_to-1 by panels p_from … p_to-1 for one block of steps. Full tiles go down a panel while it
- * lies in L1; the rest of less than a tile takes several panels at once. */
-static void run_block(const product *g, int64_t m_from, int64_t m_to, int64_t p_from, int64_t p_to, int64_t s,
-                      int64_t n_steps)
-{
-    tfc_operand operand = g->w->operand;
-    int64_t rest = (m_to - m_from) % TILE_M, m_rest = m_to - rest;
-    for (int64_t p = p_from; p < p_to; p++)
-        for (int64_t m = m_from; m < m_rest; m += TILE_M)
-            run_tile(g, narrow_tiles[operand][TILE_M], m, p, s, n_steps);
-    if (rest == 0) return;
-    int64_t width = rest <= 2 ? 4 : rest <= 6 ? 2 : 1;
-    int64_t p = p_from;
-    for (; p + width <= p_to; p += width) run_tile(g, wide_tiles[operand][rest], m_rest, p, s, n_steps);
-    for (; p < p_to; p++) run_tile(g, narrow_tiles[operand][rest], m_rest, p, s, n_steps);
-}
-
-/* n things in as few blocks of at most `most` as can be, about equally large: a multiple of `unit`, at least
- * one. */
-static int64_t even_block(int64_t n, int64_t most, int64_t unit)
-{
-    int64_t n_blocks = (n + most - 1) / most, units = (n + unit - 1) / unit;
-    return n_blocks > 1 ? (units + n_blocks - 1) / n_blocks * unit : most;
-}
+static const tfc_tile_fn narrow_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(tile_f32_), LIST(tile_bf16_)};
+static const tfc_tile_fn wide_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(wide_f32_), LIST(wide_bf16_)};
+static const uint8_t wide_panels[TILE_M + 1] = {1, 4, 4, 2, 2, 2, 2, 1,
+                                                1, 1, 1, 1, 1, 1, 1}; /* as in TILES */
 
 static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed, int64_t M, int64_t m_from,
                  int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
                  bool accumulate)
 {
-    product g = {y, ld_y, x_packed, M, steps_of(w->K, w->operand), w, bias, accumulate};
-    const int64_t block_rows = even_block(m_to - m_from, BLOCK_ROWS, TILE_M);
-    for (int64_t m = m_from; m < m_to; m += block_rows) {
-        int64_t m_end = min_i64(m + block_rows, m_to), s = 0;
-        /* Up to a tile of rows reads each weight once: there is nothing to be kept in a cache. */
-        int64_t block_steps = m_end - m <= TILE_M ? g.all_steps : even_block(g.all_steps, BLOCK_STEPS, 1);
-        do {
-            int64_t n_steps = min_i64(block_steps, g.all_steps - s);
-            for (int64_t p = p_from; p < p_to; p += GROUP_PANELS)
-                run_block(&g, m, m_end, p, min_i64(p + GROUP_PANELS, p_to), s, n_steps);
-            s += n_steps;
-        } while (s < g.all_steps);
-    }
+    const tfc_tiling tiling = {
+        .tile_m = TILE_M,
+        .panel_n = PANEL_N,
+        .step_bytes = STEP_BYTES,
+        .block_steps = BLOCK_STEPS,
+        .block_rows = BLOCK_ROWS,
+        .narrow = narrow_tiles[w->operand],
+        .wide = wide_tiles[w->operand],
+        .wide_panels = wide_panels,
+    };
+    tfc_gemm_blocks(&tiling, steps_of(w->K, w->operand), y, ld_y, x_packed, M, m_from, m_to, w, p_from, p_to,
+                    bias, accumulate);
 }
 
 /* ---- packing ---- */
@@ -333,9 +255,23 @@ ALWAYS_INLINE void pack_strip_columns(const strip *a, const bool bf16)
     }
 }
 
+/* A tile of one row whose k lie side by side is a copy. */
+ALWAYS_INLINE void pack_one_row(const strip *a, const bool bf16)
+{
+    const int64_t per_step = bf16 ? 2 : 1, n_steps = (a->K + per_step - 1) / per_step;
+    for (int64_t s = 0; s < n_steps; s += 16)
+        _mm512_mask_storeu_epi32(a->out + s * TFC_LANE_BYTES, mask_of(n_steps - s),
+                                 load_steps(a->source, s * per_step, a->K, bf16));
+}
+
 static void pack_strip(const strip *a, tfc_operand operand)
 {
-    if (a->stride_k == 1) {
+    if (a->stride_k == 1 && a->out_step == TFC_LANE_BYTES) {
+        if (operand == TFC_OPERAND_BF16)
+            pack_one_row(a, true);
+        else
+            pack_one_row(a, false);
+    } else if (a->stride_k == 1) {
         if (operand == TFC_OPERAND_BF16)
             pack_strip_rows(a, true);
         else
@@ -377,8 +313,8 @@ static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand o
             .stride_row = stride_m,
             .stride_k = stride_k,
             .K = K,
-            .out = (char *)packed + m * steps_of(K, operand) * LANE_BYTES,
-            .out_step = rows * LANE_BYTES,
+            .out = (char *)packed + m * steps_of(K, operand) * TFC_LANE_BYTES,
+            .out_step = rows * TFC_LANE_BYTES,
             .rows = rows,
             .lanes = mask_of(rows),
         };

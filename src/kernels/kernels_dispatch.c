@@ -17,7 +17,8 @@ enum { PATH_AVX512, PATH_AVX2, PATH_REF, N_PATHS }; /* best first */
 static const char *const path_names[N_PATHS] = {"avx512", "avx2", "ref"};
 static tfc_kernels tables[N_PATHS];
 static bool available[N_PATHS];
-static const tfc_peak_loop peak_loops[N_PATHS] = {tfc_gemm_avx512_peak, tfc_gemm_ref_peak, tfc_gemm_ref_peak};
+static const tfc_peak_loop peak_loops[N_PATHS] = {tfc_gemm_avx512_peak, tfc_gemm_avx2_peak,
+                                                  tfc_gemm_ref_peak};
 static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
 
 static bool machine_has_avx2(void)
@@ -55,6 +56,7 @@ static void make_tables(void)
     }
     /* The install functions too are compiled with their path's instructions. */
     if (available[PATH_AVX2]) {
+        tfc_gemm_avx2_install(&tables[PATH_AVX2]);
         tfc_elements_avx2_install(&tables[PATH_AVX2]);
         tfc_attention_avx2_install(&tables[PATH_AVX2]);
     }
