@@ -1,0 +1,71 @@
+/* The texts in front of x: the few-shot prompt P(x) (PAPER 2.5) and the head H of finished calls (PAPER 9).
+ */
+#include "base/memory.h"
+#include "tools/tool.h"
+
+/* Hands the buffer's text out; NULL and err when an append failed. */
+static char *take(tfc_buffer *buffer, const char *what, tfc_error *err)
+{
+    char *text = tfc_buffer_ok(buffer, what, err) == TFC_OK ? tfc_buffer_take(buffer, NULL) : NULL;
+    tfc_buffer_release(buffer);
+    return text;
+}
+
+char *tfc_tool_prompt(const tfc_tool *tool, const char *x, size_t n, tfc_error *err)
+{
+    tfc_buffer buffer;
+    tfc_buffer_init(&buffer, 0);
+    tfc_buffer_printf(&buffer, "%s Here are some examples of API calls:\n\n", tool->instruction);
+    for (size_t i = 0; i < tool->n_demonstrations; i++)
+        tfc_buffer_printf(&buffer, "Input: %s\nOutput: %s\n\n", tool->demonstrations[i].input,
+                          tool->demonstrations[i].output);
+    tfc_buffer_puts(&buffer, "Input: ");
+    tfc_buffer_append(&buffer, x, n);
+    tfc_buffer_puts(&buffer, "\nOutput:");
+    return take(&buffer, "prompt", err);
+}
+
+/* The finished form of the call at `span` of a demonstration. */
+static tfc_status append_finished(tfc_buffer *buffer, const tfc_tool *tool, const tfc_demonstration *d,
+                                  const tfc_call_span *span, tfc_error *err)
+{
+    tfc_tool_context context = {.date = d->date};
+    char *args = tfc_memdup_text(d->output + span->args, span->args_end - span->args), *result = NULL;
+    if (!args) return tfc_fail_memory(err, "head");
+    tfc_status status = tfc_tool_call(tool, args, &context, &result, err);
+    char *head = status == TFC_OK ? tfc_call_print_head(tool->name, args) : NULL;
+    char *tail = status == TFC_OK ? tfc_call_print_tail(result, tool->max_result_bytes) : NULL;
+    if (status == TFC_OK && (!head || !tail)) status = tfc_fail_memory(err, "head");
+    if (status == TFC_OK) {
+        tfc_buffer_puts(buffer, head + (d->output[span->begin] != ' '));
+        tfc_buffer_puts(buffer, tail);
+    } else {
+        tfc_error_prefix(err, "head of %s: [%s(%s)]", tool->name, tool->name, args);
+    }
+    tfc_text_free(head);
+    tfc_text_free(tail);
+    tfc_text_free(result);
+    tfc_free(args);
+    return status;
+}
+
+char *tfc_tool_head(const tfc_tool *tool, tfc_error *err)
+{
+    const tfc_demonstration *list = tool->n_head ? tool->head : tool->demonstrations;
+    size_t n_list = tool->n_head ? tool->n_head : tool->n_demonstrations;
+    tfc_buffer buffer;
+    tfc_buffer_init(&buffer, 0);
+    for (size_t i = 0; i < n_list; i++) {
+        const char *output = list[i].output;
+        size_t n = strlen(output), done = 0;
+        for (tfc_call_span span; tfc_calls_scan(output, n, done, &tool->name, 1, &span); done = span.end) {
+            tfc_buffer_append(&buffer, output + done, span.begin - done);
+            if (append_finished(&buffer, tool, &list[i], &span, err) == TFC_OK) continue;
+            tfc_buffer_release(&buffer);
+            return NULL;
+        }
+        tfc_buffer_append(&buffer, output + done, n - done);
+        tfc_buffer_puts(&buffer, "\n\n");
+    }
+    return take(&buffer, "head", err);
+}

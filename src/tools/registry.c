@@ -1,0 +1,153 @@
+/* The registry: built-in manifests that the library carries, and manifests of files. */
+#include "base/file.h"
+#include "tools/manifest.h"
+
+extern const unsigned char tfc_data_Calculator[], tfc_data_Calendar[];
+extern const size_t tfc_data_Calculator_bytes, tfc_data_Calendar_bytes;
+
+static const struct {
+    const char *name;
+    const unsigned char *manifest;
+    const size_t *n_bytes;
+} builtins[] = {
+    {"Calculator", tfc_data_Calculator, &tfc_data_Calculator_bytes},
+    {"Calendar", tfc_data_Calendar, &tfc_data_Calendar_bytes},
+};
+enum { N_BUILTINS = sizeof builtins / sizeof *builtins, TOOLS_MAX = 1000 };
+
+struct tfc_tools {
+    tfc_arena arena; /* all that the tools point to */
+    size_t n;
+    tfc_tool tools[];
+};
+
+static tfc_status add_builtin(tfc_tools *tools, size_t i, tfc_error *err)
+{
+    char what[80];
+    snprintf(what, sizeof what, "built-in %s", builtins[i].name);
+    return tfc_manifest_read((const char *)builtins[i].manifest, *builtins[i].n_bytes, what, &tools->arena,
+                             &tools->tools[tools->n], err);
+}
+
+static tfc_status add_file(tfc_tools *tools, const char *path, tfc_error *err)
+{
+    char *text;
+    size_t n;
+    tfc_status status = tfc_file_read(path, TFC_MANIFEST_BYTES_MAX, &text, &n, err);
+    if (status != TFC_OK) return status;
+    status = tfc_manifest_read(text, n, path, &tools->arena, &tools->tools[tools->n], err);
+    tfc_free(text);
+    return status;
+}
+
+/* One item of the list: the name of a built-in, or the path of a manifest. */
+static tfc_status add_tool(tfc_tools *tools, const char *item, tfc_error *err)
+{
+    size_t length = strlen(item), i = 0;
+    tfc_status status;
+    while (i < N_BUILTINS && strcmp(builtins[i].name, item) != 0) i++;
+    if (i < N_BUILTINS) {
+        status = add_builtin(tools, i, err);
+    } else if (length > 5 && strcmp(item + length - 5, ".json") == 0) {
+        status = add_file(tools, item, err);
+    } else {
+        char known[160] = "";
+        for (i = 0; i < N_BUILTINS; i++) {
+            strncat(known, builtins[i].name, sizeof known - strlen(known) - 1);
+            strncat(known, ", ", sizeof known - strlen(known) - 1);
+        }
+        return tfc_fail(err, TFC_ENOTFOUND, "no tool is named '%.80s'; there are %sand manifests (FILE.json)",
+                        item, known);
+    }
+    if (status != TFC_OK) return status;
+    const char *name = tools->tools[tools->n].name;
+    if (tfc_tools_find(tools, name)) return tfc_fail(err, TFC_ECONFLICT, "two tools are named %s", name);
+    tools->n++;
+    return TFC_OK;
+}
+
+/* The list's items, each without the blanks around it. `list` is cut up. */
+static tfc_status add_list(tfc_tools *tools, char *list, tfc_error *err)
+{
+    for (char *item = list; item;) {
+        char *next = strchr(item, ',');
+        if (next) *next++ = '\0';
+        item += strspn(item, " ");
+        size_t n = strlen(item);
+        while (n > 0 && item[n - 1] == ' ') item[--n] = '\0';
+        if (n == 0)
+            return tfc_fail(err, TFC_EINVAL, "the list of tools has an empty name; 'none' is no tool at all");
+        tfc_status status = add_tool(tools, item, err);
+        if (status != TFC_OK) return status;
+        item = next;
+    }
+    return TFC_OK;
+}
+
+tfc_tools *tfc_tools_create(const char *names, tfc_error *err)
+{
+    size_t capacity = N_BUILTINS;
+    for (const char *c = names ? names : ""; *c; c++) capacity += *c == ',';
+    if (capacity > TOOLS_MAX)
+        return tfc_fail(err, TFC_ELIMIT, "more than %d tools are named", TOOLS_MAX), NULL;
+    tfc_tools *tools = tfc_alloc_zero(1, sizeof *tools + capacity * sizeof *tools->tools);
+    char *list = tools && names ? tfc_strdup(names) : NULL;
+    tfc_status status = TFC_OK;
+    if (!tools || (names && !list))
+        status = tfc_fail_memory(err, "tools");
+    else if (!names)
+        for (size_t i = 0; i < N_BUILTINS && status == TFC_OK; i++)
+            status = add_tool(tools, builtins[i].name, err);
+    else if (strcmp(names, "none") != 0)
+        status = add_list(tools, list, err);
+    tfc_free(list);
+    if (status == TFC_OK) return tools;
+    tfc_tools_free(tools);
+    return NULL;
+}
+
+void tfc_tools_free(tfc_tools *tools)
+{
+    if (!tools) return;
+    tfc_arena_release(&tools->arena);
+    tfc_free(tools);
+}
+
+size_t tfc_tools_count(const tfc_tools *tools)
+{
+    return tools->n;
+}
+
+const tfc_tool *tfc_tools_at(const tfc_tools *tools, size_t i)
+{
+    return i < tools->n ? &tools->tools[i] : NULL;
+}
+
+const tfc_tool *tfc_tools_find(const tfc_tools *tools, const char *name)
+{
+    for (size_t i = 0; i < tools->n; i++)
+        if (strcmp(tools->tools[i].name, name) == 0) return &tools->tools[i];
+    return NULL;
+}
+
+const char *tfc_tool_name(const tfc_tool *tool)
+{
+    return tool->name;
+}
+
+const char *tfc_tool_description(const tfc_tool *tool)
+{
+    return tool->description;
+}
+
+const char *tfc_tool_manifest(const tfc_tool *tool)
+{
+    return tool->manifest_text;
+}
+
+tfc_status tfc_tool_call(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
+                         char **result, tfc_error *err)
+{
+    *result = NULL;
+    return tool->call(tool, args ? args : "", context, result, err);
+}
