@@ -8,7 +8,7 @@
 #include "base/random.h"
 
 typedef struct judged {
-    const char *text, *date, *tool, *args, *result, *other;
+    const char *text, *tool, *args, *result, *other;
     int64_t token;
     double loss_empty, loss_call, own;
     uint64_t order;
@@ -37,8 +37,8 @@ static tfc_status read_judged(tfc_run_store *store, uint64_t seed, tfc_arena *ar
     if (status == TFC_OK)
         status = tfc_run_store_query(
             store,
-            "SELECT s.text, s.date, c.tool, c.args, c.result, c.token, c.loss_empty, "
-            "c.loss_result, s.id, c.loss_call FROM candidates c JOIN snippets s ON s.i = c.snippet "
+            "SELECT s.text, s.id, c.tool, c.args, c.result, c.token, c.loss_empty, "
+            "c.loss_result, c.n, c.loss_call FROM candidates c JOIN snippets s ON s.i = c.snippet "
             "WHERE c.loss_result IS NOT NULL ORDER BY c.snippet, c.tool, c.token, c.n",
             &read, err);
     if (status != TFC_OK) return status;
@@ -47,7 +47,6 @@ static tfc_status read_judged(tfc_run_store *store, uint64_t seed, tfc_arena *ar
     for (*n = 0; status == TFC_OK && *n < total && sqlite3_step(read) == SQLITE_ROW; ++*n) {
         judged *j = &(*out)[*n];
         *j = (judged){.text = column_copy(read, 0, arena),
-                      .date = column_copy(read, 1, arena),
                       .tool = column_copy(read, 2, arena),
                       .args = column_copy(read, 3, arena),
                       .result = column_copy(read, 4, arena),

@@ -5,8 +5,12 @@
 #include "annotate/losses.h"
 #include "base/utf8.h"
 
+enum { UNKNOWN_TOOL_RESULT_BYTES = 4096 };
+
 typedef struct explained {
     tfc_session *session;
+    tfc_tool unknown; /* stands in for a tool that is not registered: its result is given, so only its name
+                         matters */
     const tfc_tokenizer *tokenizer;
     tfc_tool_plan plan;
     tfc_tokens x;
@@ -92,20 +96,25 @@ static tfc_status find_place(explained *e, const tfc_explain_params *params, tfc
     return TFC_OK;
 }
 
+static bool demonstrated(const tfc_explain_params *params)
+{
+    return params->context && strcmp(params->context, "demonstrated") == 0;
+}
+
 static tfc_status make_plan(explained *e, const tfc_tool *tool, const tfc_explain_params *params,
                             tfc_error *err)
 {
-    const char *context = params->context ? params->context : "prefix";
-    bool demonstrated = strcmp(context, "demonstrated") == 0;
-    if (!demonstrated && strcmp(context, "prefix") != 0)
-        return tfc_fail(err, TFC_EINVAL, "--context must be prefix or demonstrated, not '%s'", context);
+    if (params->context && !demonstrated(params) && strcmp(params->context, "prefix") != 0)
+        return tfc_fail(err, TFC_EINVAL, "--context must be prefix or demonstrated, not '%s'",
+                        params->context);
     tfc_recipe recipe;
     tfc_status status = tfc_recipe_load("paper", &recipe, err);
-    recipe.context = demonstrated ? TFC_CONTEXT_DEMONSTRATED : TFC_CONTEXT_PREFIX;
+    /* A head that is given takes the place of the tool's own, which is then not made. */
+    bool own_head = demonstrated(params) && !params->head;
+    recipe.context = own_head ? TFC_CONTEXT_DEMONSTRATED : TFC_CONTEXT_PREFIX;
     if (status == TFC_OK) status = tfc_tool_plan_init(&e->plan, tool, &recipe, e->tokenizer, err);
-    if (status == TFC_OK && demonstrated && params->head) {
-        tfc_ids_free(e->plan.head_ids);
-        e->plan.head_ids = NULL;
+    if (status == TFC_OK && demonstrated(params) && params->head) {
+        e->plan.context = TFC_CONTEXT_DEMONSTRATED;
         status = tfc_head_tokens(params->head, e->tokenizer, &e->plan.head_ids, &e->plan.n_head, err);
     }
     return status;
@@ -148,6 +157,17 @@ tfc_status tfc_explain(tfc_session *session, const tfc_tools *tools, const tfc_e
     const tfc_tool *tool = NULL;
     explained e = {.session = session, .tokenizer = tfc_model_tokenizer(tfc_session_model(session))};
     tfc_status status = parse_call(params->call, tools, &tool, result, err);
+    if (status == TFC_OK && !tool && params->result && (params->head || !demonstrated(params))) {
+        e.unknown =
+            (tfc_tool){.name = result->tool, .tau_f = 1.0, .max_result_bytes = UNKNOWN_TOOL_RESULT_BYTES};
+        tool = &e.unknown;
+    }
+    if (status == TFC_OK && !tool)
+        status = tfc_fail(
+            err, TFC_ENOTFOUND,
+            "no tool '%s' (`toolformer tool list` shows them); with --result any name will do, in the "
+            "demonstrated context with --head too",
+            result->tool);
     if (status == TFC_OK && params->result) {
         result->result = tfc_call_clean_result(params->result, tool->max_result_bytes);
         if (!result->result) status = tfc_fail_memory(err, "result");

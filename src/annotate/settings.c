@@ -26,7 +26,7 @@ static tfc_status parse_choice(const char *text, const char *option, const char 
 /* Options win over the recipe, and over its per-tool parts. */
 static tfc_status recipe_override(tfc_recipe *recipe, const tfc_annotate_params *params, tfc_error *err)
 {
-    int choice;
+    int choice = 0;
     if (!isnan(params->tau_s)) recipe->tau_s = params->tau_s;
     if (!isnan(params->tau_f)) recipe->tau_f = params->tau_f;
     if (params->k >= 0) recipe->k = params->k;
