@@ -65,7 +65,7 @@ static inline vf vf_fnma(vf a, vf b, vf c)
 /* The first n lanes (all for n >= 16); the lanes from <= lane < to. */
 static inline vm vm_first(int64_t n)
 {
-    return n >= VW ? 0xFFFF : (vm)((1u << n) - 1);
+    return (vm)(n >= VW ? 0xFFFF : (1u << n) - 1);
 }
 static inline vm vm_range(int64_t from, int64_t to)
 {
