@@ -11,7 +11,7 @@
 enum {
     TILE_M = 6,
     PANEL_N = 16,
-    BLOCK_STEPS = 768, /* a panel block of f32 is 48 KB: it stays in L2 */
+    BLOCK_STEPS = 768,        /* a panel block of f32 is 48 KB: it stays in L2 */
     BLOCK_ROWS = 16 * TILE_M, /* the rows that reuse it before the next */
 };
 
