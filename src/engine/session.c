@@ -74,6 +74,11 @@ void tfc_session_free(tfc_session *session)
     tfc_free(session);
 }
 
+const tfc_model *tfc_session_model(const tfc_session *session)
+{
+    return session->model;
+}
+
 tfc_session_counters tfc_session_get_counters(const tfc_session *session)
 {
     tfc_session_counters counters = session->counters;

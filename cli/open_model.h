@@ -1,0 +1,13 @@
+/* cli/open_model.h: from the common options to a model and a session. */
+#ifndef CLI_OPEN_MODEL_H
+#define CLI_OPEN_MODEL_H
+
+#include "options.h"
+#include "toolformer/engine.h"
+#include "toolformer/model.h"
+
+/* NULL after a message. */
+tfc_model *cli_open_model(const cli_common *common);
+tfc_session *cli_open_session(const cli_common *common, tfc_model *model);
+
+#endif

@@ -1,0 +1,280 @@
+/* Calls in the making: arguments under the grammar, the tool, and what stands in the text afterwards.
+ *
+ * Sampling stops as soon as the grammar accepts, whatever else the last token holds: `)`, `)]` and `) ->` all
+ * end the arguments. What then enters the context is printed anew, ` [Name(args) ->` and ` result]`, each
+ * tokenised alone: the ids are those that training sees. */
+#include <time.h>
+
+#include "base/status.h"
+#include "decode/writer.h"
+#include "tools/tool.h"
+
+/* A call between its first token and its result. */
+typedef struct pending_call {
+    tfc_writer *writer;
+    int32_t *ids; /* context, " [" */
+    int32_t *new_ids;
+    const tfc_tool *tool;
+    char *args, *head, *tail; /* head and tail as printed */
+    int32_t *head_ids, *tail_ids;
+    int64_t n_head, n_tail;
+    tfc_made_call made;
+} pending_call;
+
+static void pending_release(pending_call *call)
+{
+    tfc_free(call->ids);
+    tfc_free(call->new_ids);
+    tfc_free(call->args);
+    tfc_free(call->head);
+    tfc_free(call->tail);
+    tfc_ids_free(call->head_ids);
+    tfc_ids_free(call->tail_ids);
+    tfc_free(call->made.tool);
+    tfc_free(call->made.args);
+    tfc_free(call->made.result);
+    tfc_free(call->made.error);
+}
+
+static bool sample_stop(void *context, const int32_t *ids, int64_t n)
+{
+    (void)ids;
+    (void)n;
+    return tfc_should_stop(context);
+}
+
+static tfc_status pending_init(pending_call *call, const tfc_decoder *decoder, tfc_writer *writer,
+                               tfc_sample_request *request, tfc_error *err)
+{
+    int64_t n = writer->n_ids + decoder->n_open;
+    call->writer = writer;
+    call->ids = tfc_alloc((size_t)n, sizeof *call->ids);
+    call->new_ids = tfc_alloc((size_t)decoder->max_call, sizeof *call->new_ids);
+    if (!call->ids || !call->new_ids) return tfc_fail_memory(err, "a call's tokens");
+    memcpy(call->ids, writer->ids, (size_t)writer->n_ids * sizeof *call->ids);
+    memcpy(call->ids + writer->n_ids, decoder->open_ids, (size_t)decoder->n_open * sizeof *call->ids);
+    int64_t room = decoder->context - n;
+    *request = (tfc_sample_request){.ids = call->ids,
+                                    .n_ids = n,
+                                    .max_new = decoder->max_call < room ? decoder->max_call : room,
+                                    .sampler = {.top_p = 1},
+                                    .grammar = decoder->calls,
+                                    .ignore_eos = true, /* the grammar lets none pass */
+                                    .stop = sample_stop,
+                                    .context = (void *)decoder->params->monitor,
+                                    .new_ids = call->new_ids};
+    return TFC_OK;
+}
+
+/* Reads name and arguments out of what was sampled, and prints the head. call->tool stays NULL when that is
+ * no call, or none that fits. */
+static tfc_status pending_parse(pending_call *call, const tfc_decoder *decoder,
+                                const tfc_sample_request *request, tfc_error *err)
+{
+    char *tail = NULL;
+    size_t n_tail;
+    tfc_buffer text;
+    tfc_buffer_init(&text, 0);
+    tfc_status status =
+        tfc_detokenize(decoder->tokenizer, request->new_ids, request->n_new, false, &tail, &n_tail, err);
+    if (status != TFC_OK) return status;
+    tfc_buffer_puts(&text, " [");
+    tfc_buffer_append(&text, tail, n_tail);
+    tfc_text_free(tail);
+    status = tfc_buffer_ok(&text, "a call", err);
+    tfc_call_span span;
+    if (status == TFC_OK && (tfc_call_parse_open(text.data, text.n, 0, NULL, 0, &span) ||
+                             tfc_call_parse(text.data, text.n, 0, NULL, 0, &span))) {
+        char *name = tfc_memdup_text(text.data + span.name, span.name_end - span.name);
+        call->args = tfc_memdup_text(text.data + span.args, span.args_end - span.args);
+        if (!name || !call->args)
+            status = tfc_fail_memory(err, "a call");
+        else
+            call->tool = tfc_tools_find(decoder->params->tools, name);
+        tfc_free(name);
+    }
+    tfc_buffer_release(&text);
+    if (status != TFC_OK || !call->tool) return status;
+    call->head = tfc_call_print_head(call->tool->name, call->args);
+    if (!call->head) return tfc_fail_memory(err, "a call");
+    return tfc_tokenize(decoder->tokenizer, call->head, strlen(call->head), 0, &call->head_ids, &call->n_head,
+                        err);
+}
+
+static tfc_status print_tail(pending_call *call, const tfc_decoder *decoder, tfc_error *err)
+{
+    tfc_free(call->tail);
+    tfc_ids_free(call->tail_ids);
+    call->tail_ids = NULL;
+    call->tail = tfc_call_print_tail(call->made.result, call->tool->max_result_bytes);
+    if (!call->tail) return tfc_fail_memory(err, "a result");
+    return tfc_tokenize(decoder->tokenizer, call->tail, strlen(call->tail), 0, &call->tail_ids, &call->n_tail,
+                        err);
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+/* Runs the tool. That it gives nothing is data: made.error says why, made.result stays NULL. */
+static tfc_status pending_run(pending_call *call, const tfc_decoder *decoder, tfc_error *err)
+{
+    tfc_error reason;
+    tfc_error_init(&reason);
+    tfc_tool_context context = {.date = decoder->params->date};
+    char *result = NULL;
+    double begin = now_ms();
+    tfc_status status = tfc_tool_call(call->tool, call->args, &context, &result, &reason);
+    call->made.ms = now_ms() - begin;
+    if (status == TFC_OK)
+        call->made.result = tfc_call_clean_result(result, call->tool->max_result_bytes);
+    else
+        call->made.error = tfc_strdup(reason.message);
+    tfc_text_free(result);
+    call->made.tool = tfc_strdup(call->tool->name);
+    call->made.args = tfc_strdup(call->args);
+    if (!call->made.tool || !call->made.args || !(call->made.result || call->made.error))
+        return tfc_fail_memory(err, "a result");
+    status = print_tail(call, decoder, err);
+    if (status != TFC_OK || call->writer->n_ids + call->n_tail <= decoder->context) return status;
+    tfc_free(call->made.result);
+    call->made.result = NULL;
+    tfc_free(call->made.error);
+    call->made.error = tfc_strdup("the result does not fit into the model's context");
+    return call->made.error ? print_tail(call, decoder, err) : tfc_fail_memory(err, "a result");
+}
+
+/* The call moves to the writer's list. */
+static tfc_status keep_call(pending_call *call, size_t at, tfc_error *err)
+{
+    tfc_writer *writer = call->writer;
+    size_t n_head = strlen(call->head), n_tail = strlen(call->tail);
+    tfc_made_call *calls = tfc_realloc(writer->calls, writer->n_calls + 1, sizeof *calls);
+    if (calls) writer->calls = calls;
+    char **printed = tfc_realloc(writer->printed, writer->n_calls + 1, sizeof *printed);
+    if (printed) writer->printed = printed;
+    char *whole = tfc_alloc(n_head + n_tail + 1, 1);
+    if (!calls || !printed || !whole) {
+        tfc_free(whole);
+        return tfc_fail_memory(err, "a call");
+    }
+    memcpy(whole, call->head, n_head);
+    memcpy(whole + n_head, call->tail, n_tail + 1);
+    call->made.at = at;
+    calls[writer->n_calls] = call->made;
+    printed[writer->n_calls++] = whole;
+    memset(&call->made, 0, sizeof call->made);
+    return TFC_OK;
+}
+
+/* Writes the call, if it fits into the limits: head, tool, tail. */
+static tfc_status pending_write(pending_call *call, const tfc_decoder *decoder, tfc_error *err)
+{
+    tfc_writer *writer = call->writer;
+    bool fits = tfc_writer_n_new(writer) + call->n_head < decoder->params->max_tokens &&
+                writer->n_ids + call->n_head + 2 <= decoder->context; /* ` ]` has at most two tokens */
+    if (!fits) return TFC_OK;
+    tfc_status status = tfc_writer_settle(writer, decoder, err);
+    size_t at = writer->text.n;
+    if (status == TFC_OK)
+        status = tfc_writer_part(writer, decoder, call->head, call->head_ids, call->n_head, err);
+    if (status == TFC_OK) status = pending_run(call, decoder, err);
+    if (status == TFC_OK)
+        status = tfc_writer_part(writer, decoder, call->tail, call->tail_ids, call->n_tail, err);
+    if (status == TFC_OK) status = keep_call(call, at, err);
+    if (status == TFC_OK) writer->call_due = false;
+    return status;
+}
+
+tfc_status tfc_decode_calls(const tfc_decoder *decoder, tfc_writer *writers, int64_t n, tfc_error *err)
+{
+    int64_t n_pending = 0;
+    pending_call *pending = tfc_alloc_zero((size_t)n, sizeof *pending);
+    tfc_sample_request *requests = tfc_alloc_zero((size_t)n, sizeof *requests);
+    tfc_status status = pending && requests ? TFC_OK : tfc_fail_memory(err, "calls");
+    for (int64_t i = 0; i < n && status == TFC_OK; i++) {
+        if (writers[i].done || !writers[i].call_due) continue;
+        if (writers[i].n_ids + decoder->n_open >= decoder->context) continue;
+        status = pending_init(&pending[n_pending], decoder, &writers[i], &requests[n_pending], err);
+        n_pending++;
+    }
+    if (status == TFC_OK && n_pending > 0) status = tfc_sample(decoder->session, requests, n_pending, err);
+    for (int64_t i = 0; i < n_pending && status == TFC_OK; i++) {
+        if (requests[i].finish != TFC_FINISH_GRAMMAR) continue;
+        status = pending_parse(&pending[i], decoder, &requests[i], err);
+        if (status == TFC_OK && pending[i].tool) status = pending_write(&pending[i], decoder, err);
+    }
+    for (int64_t i = 0; i < n_pending; i++) pending_release(&pending[i]);
+    tfc_free(pending);
+    tfc_free(requests);
+    return status;
+}
+
+/* Appends the ids of one piece of a prompt. */
+static tfc_status append_piece(const tfc_decoder *decoder, const char *text, size_t n, unsigned flags,
+                               int32_t **ids, int64_t *n_ids, tfc_error *err)
+{
+    int32_t *piece = NULL;
+    int64_t n_piece = 0;
+    if (n == 0 && !(flags & TFC_TOKENIZE_ADD_BOS)) return TFC_OK;
+    tfc_status status = tfc_tokenize(decoder->tokenizer, text, n, flags, &piece, &n_piece, err);
+    if (status != TFC_OK) return status;
+    int32_t *bigger = tfc_realloc(*ids, (size_t)(*n_ids + n_piece), sizeof *bigger);
+    if (bigger) {
+        if (n_piece > 0) memcpy(bigger + *n_ids, piece, (size_t)n_piece * sizeof *piece);
+        *ids = bigger;
+        *n_ids += n_piece;
+    } else {
+        status = tfc_fail_memory(err, "the prompt's tokens");
+    }
+    tfc_ids_free(piece);
+    return status;
+}
+
+tfc_status tfc_decode_prompt(const tfc_decoder *decoder, const char *prompt, int32_t **ids, int64_t *n_ids,
+                             tfc_error *err)
+{
+    const tfc_tools *tools = decoder->params->tools;
+    size_t n_tools = tools ? tfc_tools_count(tools) : 0, n = strlen(prompt), done = 0;
+    const char **names = tfc_alloc(n_tools, sizeof *names);
+    if (!names) return tfc_fail_memory(err, "the prompt's tokens");
+    for (size_t i = 0; i < n_tools; i++) names[i] = tfc_tool_name(tfc_tools_at(tools, i));
+    unsigned special = decoder->params->special ? TFC_TOKENIZE_SPECIAL : 0;
+    unsigned first = TFC_TOKENIZE_ADD_BOS;
+    tfc_status status = TFC_OK;
+    tfc_call_span span;
+    while (status == TFC_OK && n_tools > 0 && tfc_calls_scan(prompt, n, done, names, n_tools, &span)) {
+        if (!span.has_arrow) { /* ` [Name(args)]` alone is no finished call; it stays in its text */
+            status = append_piece(decoder, prompt + done, span.end - done, special | first, ids, n_ids, err);
+            first = 0;
+            done = span.end;
+            continue;
+        }
+        const char *arrow = prompt + span.args_end;
+        while (arrow[0] != '-' || arrow[1] != '>') arrow++;
+        size_t head_end = (size_t)(arrow - prompt) + 2;
+        status = append_piece(decoder, prompt + done, span.begin - done, special | first, ids, n_ids, err);
+        if (status == TFC_OK)
+            status = append_piece(decoder, prompt + span.begin, head_end - span.begin, 0, ids, n_ids, err);
+        if (status == TFC_OK)
+            status = append_piece(decoder, prompt + head_end, span.end - head_end, 0, ids, n_ids, err);
+        first = 0;
+        done = span.end;
+    }
+    if (status == TFC_OK)
+        status = append_piece(decoder, prompt + done, n - done, special | first, ids, n_ids, err);
+    tfc_free(names);
+    if (status != TFC_OK || *n_ids > 0) return status;
+    /* Nothing to go on from: the text's beginning, or what stands between texts. */
+    int32_t id = tfc_tokenizer_bos(decoder->tokenizer);
+    if (id < 0) id = tfc_tokenizer_eos(decoder->tokenizer);
+    *ids = tfc_realloc(*ids, 1, sizeof **ids);
+    if (!*ids) return tfc_fail_memory(err, "the prompt's tokens");
+    if (id < 0)
+        return tfc_fail(err, TFC_EINVAL, "the prompt is empty, and the model has no token to begin with");
+    (*ids)[(*n_ids)++] = id;
+    return TFC_OK;
+}
