@@ -9,6 +9,7 @@
 /* An operand as it may be written: a number with a percent sign is taken both ways. */
 typedef struct operand {
     tfc_rational value;
+    bool percent;
     char text[32];
 } operand;
 
@@ -49,6 +50,7 @@ static bool operand_make(const char *text, const tfc_number *number, bool percen
         out->text[n++] = text[i];
     }
     if (percent) out->text[n++] = '%';
+    out->percent = percent;
     out->text[n] = '\0';
     return number_value(number, percent, &out->value);
 }
@@ -77,18 +79,25 @@ static bool is_target(const enumeration *e, tfc_rational result)
            (e->target->percent && same(e, result, e->percent, decimals + 2));
 }
 
+static bool is_proposed(const tfc_proposals *proposals, const char *text)
+{
+    for (size_t i = 0; i < proposals->n_args; i++)
+        if (strcmp(proposals->args[i], text) == 0) return true;
+    return false;
+}
+
+/* 24 * 6 says no more than 6 * 24: of + and * the first order that comes up stays. */
 static void propose(enumeration *e, const operand *a, char op, const operand *b)
 {
-    char text[80];
-    tfc_proposals *out = e->out;
+    char text[80], reverse[80];
     int n = snprintf(text, sizeof text, "%s %c %s", a->text, op, b->text);
-    for (size_t i = 0; i < out->n_args; i++)
-        if (strcmp(out->args[i], text) == 0) return;
+    snprintf(reverse, sizeof reverse, "%s %c %s", b->text, op, a->text);
+    if (is_proposed(e->out, text) || ((op == '+' || op == '*') && is_proposed(e->out, reverse))) return;
     char *copy = tfc_memdup_text(text, (size_t)n);
-    if (!copy)
-        e->failed = true;
+    if (copy)
+        e->out->args[e->out->n_args++] = copy;
     else
-        out->args[out->n_args++] = copy;
+        e->failed = true;
 }
 
 /* a op b, unless it says nothing: x * 1, x + 0, 6 - 3 for 3. */
@@ -104,12 +113,15 @@ static void try_operation(enumeration *e, const operand *a, char op, const opera
     if (is_target(e, r)) propose(e, a, op, b);
 }
 
-/* Both orders where they differ; + and * keep the order of the text. */
+/* Both orders where they differ; + and * keep the order of the text. 220 + 5% is 220.05 here, which nobody
+ * means. */
 static void try_pair(enumeration *e, const operand *first, const operand *second)
 {
-    try_operation(e, first, '+', second);
-    try_operation(e, first, '-', second);
-    try_operation(e, second, '-', first);
+    if (first->percent == second->percent) {
+        try_operation(e, first, '+', second);
+        try_operation(e, first, '-', second);
+        try_operation(e, second, '-', first);
+    }
     try_operation(e, first, '*', second);
     try_operation(e, first, '/', second);
     try_operation(e, second, '/', first);

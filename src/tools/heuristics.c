@@ -193,6 +193,30 @@ static bool is_date_word(const char *text, size_t n, size_t at)
            (tfc_calendar_is_weekday(text + at, length) || tfc_calendar_month(text + at, length) > 0);
 }
 
+/* 5/6, 2012–2014, 10:30, -5: what hangs on a sign is a part of something larger. After `=` a result stands.
+ */
+static bool is_joined(const char *text, size_t n, size_t at)
+{
+    static const char *const signs[] = {"+",
+                                        "-",
+                                        "*",
+                                        "/",
+                                        ":",
+                                        ".",
+                                        ",",
+                                        "^",
+                                        "\xC3\x97",
+                                        "\xC3\xB7",
+                                        "\xE2\x80\x93",
+                                        "\xE2\x80\x94",
+                                        "\xE2\x88\x92"}; /* × ÷ – — − */
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        size_t length = strlen(signs[i]);
+        if (n - at >= length && memcmp(text + at, signs[i], length) == 0) return true;
+    }
+    return false;
+}
+
 /* Each word has one place: before the blanks and the currency sign that lead to it, where there are some. */
 bool tfc_tool_place_allowed(const tfc_tool *tool, const char *text, size_t n, size_t at)
 {
@@ -201,6 +225,7 @@ bool tfc_tool_place_allowed(const tfc_tool *tool, const char *text, size_t n, si
     if (at > 0) {
         size_t before = tfc_previous(text, at);
         if (tfc_blank_length(text, n, before) > 0 || tfc_currency_length(text, n, before) > 0) return false;
+        if (tfc_blank_length(text, n, at) == 0 && is_joined(text, n, before)) return false;
     }
     size_t start = skip_blanks(text, n, at);
     if (tool->places == TFC_PLACES_DATES) return is_date_word(text, n, start);

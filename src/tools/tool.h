@@ -56,9 +56,9 @@ tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, 
 
 /* Calls worth trying before the number that starts in text at byte `at` (blanks and a currency sign may come
  * first): every `a op b` over the numbers that stand before `at` (the last max_numbers of them) whose result
- * equals it as written: first the exact ones, then those that rounding to the decimals written makes equal; in
- * each the nearest operands first. Distinct argument texts; at most max_args. False when no number starts there
- * or (err set) memory is wanting. */
+ * equals it as written: first the exact ones, then those that rounding to the decimals written makes equal;
+ * in each the nearest operands first. Distinct argument texts (a + b stands for b + a too); at most max_args.
+ * False when no number starts there or (err set) memory is wanting. */
 typedef struct tfc_proposals {
     char **args;
     size_t n_args;
