@@ -54,6 +54,8 @@ tfc_status tfc_file_read(const char *path, size_t max_bytes, char **text, size_t
     tfc_status status = TFC_OK;
     if (ferror(stream))
         status = tfc_fail_errno(err, "cannot read '%s'", path);
+    else if (buffer.failed && !buffer.too_large)
+        status = tfc_fail_memory(err, path);
     else if (buffer.failed)
         status = tfc_fail(err, TFC_ELIMIT, "'%s' is larger than %zu bytes", path, max_bytes);
     fclose(stream);

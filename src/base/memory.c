@@ -146,14 +146,15 @@ void tfc_buffer_release(tfc_buffer *buffer)
 void tfc_buffer_clear(tfc_buffer *buffer)
 {
     buffer->n = 0;
-    buffer->failed = false;
+    buffer->failed = buffer->too_large = false;
     if (buffer->data) buffer->data[0] = '\0';
 }
 
 static bool buffer_reserve(tfc_buffer *buffer, size_t more)
 {
     size_t cap = buffer->cap ? buffer->cap : (size_t)1 << 30;
-    if (buffer->failed || more > cap || buffer->n > cap - more) return buffer->failed = true, false;
+    if (buffer->failed) return false;
+    if (more > cap || buffer->n > cap - more) return buffer->failed = buffer->too_large = true, false;
     size_t need = buffer->n + more + 1;
     if (need <= buffer->capacity) return true;
     size_t capacity = buffer->capacity ? buffer->capacity * 2 : 256;
@@ -234,7 +235,7 @@ tfc_status tfc_buffer_ok(const tfc_buffer *buffer, const char *what, tfc_error *
 {
     if (!buffer->failed) return TFC_OK;
     size_t cap = buffer->cap ? buffer->cap : (size_t)1 << 30;
-    if (buffer->n + 1 >= cap / 2)
+    if (buffer->too_large)
         return tfc_fail(err, TFC_ELIMIT, "%s would be larger than %zu bytes", what, cap);
     return tfc_fail_memory(err, what);
 }

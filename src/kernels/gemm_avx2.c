@@ -11,8 +11,8 @@
 enum {
     TILE_M = 6,
     PANEL_N = 16,
-    BLOCK_STEPS = 256,
-    BLOCK_ROWS = 32 * TILE_M,
+    BLOCK_STEPS = 768,        /* a panel block of f32 is 48 KB: it stays in L2 */
+    BLOCK_ROWS = 16 * TILE_M, /* the rows that reuse it before the next */
 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))

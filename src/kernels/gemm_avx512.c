@@ -49,7 +49,7 @@ static size_t rows_bytes(int64_t M, int64_t K, tfc_operand operand)
 
 ALWAYS_INLINE __mmask16 mask_of(int64_t cols)
 {
-    return cols >= 16 ? 0xFFFF : cols <= 0 ? 0 : (__mmask16)((1U << cols) - 1);
+    return (__mmask16)(cols >= 16 ? 0xFFFFU : cols <= 0 ? 0U : (1U << cols) - 1U);
 }
 
 ALWAYS_INLINE __m512 multiply_add(__m512 acc, __m512i w, __m512i x, bool bf16)

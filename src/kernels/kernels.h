@@ -10,9 +10,9 @@
  *
  * Matrix products take packed operands. `W[N,K]` is packed once into panels of `panel_n` outputs; the
  * activations X[M,K] are packed for each product into row tiles. Operand types: f32 (f32 everywhere) and
- * bf16. bf16 panels on avx512 are multiplied with vdpbf16ps (X is rounded to bf16 too, f32 accumulation); on
- * avx2 and ref bf16 is storage of W alone and the arithmetic is f32. K is padded with zeros inside the packed
- * forms. */
+ * bf16. bf16 panels on avx512 are multiplied with vdpbf16ps (X is rounded to bf16 too, f32 accumulation,
+ * subnormals become zero); on avx2 and ref bf16 is storage of W alone and the arithmetic is f32. K is padded
+ * with zeros inside the packed forms. */
 #ifndef TFC_KERNELS_KERNELS_H
 #define TFC_KERNELS_KERNELS_H
 
@@ -80,13 +80,13 @@ typedef struct tfc_kernels {
      * is 1. */
     void (*pack_panels)(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
                         int64_t stride_n, int64_t stride_k);
-    /* Packs rows from … to-1 (from a multiple of tile_m) of X; element (m,k) is x[m*stride_m + k*stride_k].
-     * `packed` points at the whole packed matrix of M rows. */
+    /* Packs rows from … to-1 of X (from a multiple of tile_m, to as well or M); element (m,k) is
+     * x[m*stride_m + k*stride_k], one stride is 1. `packed` points at the whole packed matrix of M rows. */
     void (*pack_rows)(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
                       int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k);
     /* y[m, n] (+)= sum_k x[m,k] w[n,k] for rows m_from … m_to-1 (m_from a multiple of tile_m) and the columns
      * of panels p_from … p_to-1. y points at row 0, column 0; columns past N are not written. bias[N] may be
-     * NULL (not with accumulate). M is that of the packed rows. */
+     * NULL (not with accumulate); a sum starts from the bias or the old y. M is that of the packed rows. */
     void (*gemm)(float *restrict y, int64_t ld_y, const void *restrict x_packed, int64_t M, int64_t m_from,
                  int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
                  bool accumulate);

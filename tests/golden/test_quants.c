@@ -7,56 +7,35 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/file.h"
-#include "base/json.h"
+#include "base/memory.h"
+#include "formats/safetensors.h"
 #include "kernels/dtype.h"
 
-/* A safetensors file read without the library's reader, so that this test stands on its own. */
-typedef struct golden {
-    tfc_file_map map;
-    tfc_json *header;
-    const unsigned char *data;
-} golden;
-
-static void golden_open(golden *file, const char *name)
+static tfc_safetensors *golden_open(const char *name)
 {
     const char *folder = getenv("TFC_FIXTURES");
     char path[1024];
     snprintf(path, sizeof path, "%s/quants/%s", folder ? folder : TFC_SOURCE_DIR "/tests/fixtures", name);
     tfc_error err;
-    if (tfc_file_map_open(&file->map, path, &err) != TFC_OK) fail_msg("%s", err.message);
-    assert_true(file->map.n_bytes > 8);
-    uint64_t n_header;
-    memcpy(&n_header, file->map.data, sizeof n_header);
-    assert_true(n_header <= file->map.n_bytes - 8);
-    file->header = tfc_json_parse((const char *)file->map.data + 8, n_header, name, &err);
-    if (!file->header) fail_msg("%s", err.message);
-    file->data = file->map.data + 8 + n_header;
-}
-
-static void golden_close(golden *file)
-{
-    json_object_put(file->header);
-    tfc_file_map_close(&file->map);
+    tfc_error_init(&err);
+    tfc_safetensors *file = tfc_safetensors_open(path, true, &err);
+    if (!file) fail_msg("%s", err.message);
+    return file;
 }
 
 /* The bytes of tensor "NAME.PART"; *n gets how many. */
-static const unsigned char *golden_bytes(const golden *file, const char *name, const char *part, size_t *n)
+static const unsigned char *golden_bytes(const tfc_safetensors *file, const char *name, const char *part,
+                                         size_t *n)
 {
     char key[64];
     snprintf(key, sizeof key, "%s.%s", name, part);
-    tfc_json *entry, *offsets;
-    tfc_error err;
-    if (tfc_json_get_object(file->header, key, &entry, NULL, &err) != TFC_OK ||
-        tfc_json_get_array(entry, "data_offsets", &offsets, NULL, &err) != TFC_OK)
-        fail_msg("%s", err.message);
-    size_t begin = (size_t)json_object_get_int64(json_object_array_get_idx(offsets, 0));
-    size_t end = (size_t)json_object_get_int64(json_object_array_get_idx(offsets, 1));
-    assert_true(begin < end && end <= (size_t)(file->map.data + file->map.n_bytes - file->data));
-    *n = end - begin;
-    return file->data + begin;
+    const tfc_safetensors_raw_view *view = tfc_safetensors_raw(file, key);
+    if (!view) fail_msg("no tensor %s", key);
+    *n = view->n_bytes;
+    return view->data;
 }
 
 static void assert_same_bits(const float *got, const unsigned char *expected, size_t n, const char *what)
@@ -73,14 +52,13 @@ static void assert_same_bits(const float *got, const unsigned char *expected, si
 static void test_blocks(void **state)
 {
     (void)state;
-    golden file;
-    golden_open(&file, "vectors.safetensors");
+    tfc_safetensors *file = golden_open("vectors.safetensors");
     const tfc_dtype dtypes[] = {TFC_F16, TFC_BF16, TFC_Q8_0, TFC_Q4_0, TFC_Q4_1};
     for (size_t t = 0; t < sizeof dtypes / sizeof *dtypes; t++) {
         const char *name = tfc_dtype_name(dtypes[t]);
         size_t n_blocks_bytes, n_values_bytes;
-        const unsigned char *blocks = golden_bytes(&file, name, "blocks", &n_blocks_bytes);
-        const unsigned char *expected = golden_bytes(&file, name, "values", &n_values_bytes);
+        const unsigned char *blocks = golden_bytes(file, name, "blocks", &n_blocks_bytes);
+        const unsigned char *expected = golden_bytes(file, name, "values", &n_values_bytes);
         int64_t n = (int64_t)(n_values_bytes / sizeof(float));
         assert_int_equal(tfc_dtype_row_bytes(dtypes[t], n), n_blocks_bytes);
         float *values = tfc_alloc((size_t)n, sizeof *values);
@@ -92,22 +70,21 @@ static void test_blocks(void **state)
         tfc_free(shifted);
         tfc_free(values);
     }
-    golden_close(&file);
+    tfc_safetensors_close(file);
 }
 
 static void test_widen(void **state)
 {
     (void)state;
-    golden file;
-    golden_open(&file, "floats.safetensors");
+    tfc_safetensors *file = golden_open("floats.safetensors");
     const struct {
         const char *name;
         tfc_dtype dtype;
     } cases[] = {{"f16_to_f32", TFC_F16}, {"bf16_to_f32", TFC_BF16}};
     for (size_t c = 0; c < 2; c++) {
         size_t n_in, n_out;
-        const unsigned char *in = golden_bytes(&file, cases[c].name, "in", &n_in);
-        const unsigned char *out = golden_bytes(&file, cases[c].name, "out", &n_out);
+        const unsigned char *in = golden_bytes(file, cases[c].name, "in", &n_in);
+        const unsigned char *out = golden_bytes(file, cases[c].name, "out", &n_out);
         assert_int_equal(n_in * 2, n_out);
         for (size_t i = 0; i < n_in / 2; i++) {
             uint16_t h;
@@ -118,19 +95,18 @@ static void test_widen(void **state)
             assert_same_bits(&row, out + 4 * i, 1, cases[c].name);
         }
     }
-    golden_close(&file);
+    tfc_safetensors_close(file);
 }
 
 static void test_narrow(void **state)
 {
     (void)state;
-    golden file;
-    golden_open(&file, "floats.safetensors");
+    tfc_safetensors *file = golden_open("floats.safetensors");
     for (int is_bf16 = 0; is_bf16 < 2; is_bf16++) {
         const char *name = is_bf16 ? "f32_to_bf16" : "f32_to_f16";
         size_t n_in, n_out;
-        const unsigned char *in = golden_bytes(&file, name, "in", &n_in);
-        const unsigned char *out = golden_bytes(&file, name, "out", &n_out);
+        const unsigned char *in = golden_bytes(file, name, "in", &n_in);
+        const unsigned char *out = golden_bytes(file, name, "out", &n_out);
         assert_int_equal(n_in, n_out * 2);
         for (size_t i = 0; i < n_in / 4; i++) {
             float f;
@@ -147,7 +123,7 @@ static void test_narrow(void **state)
             }
         }
     }
-    golden_close(&file);
+    tfc_safetensors_close(file);
 }
 
 /* Every half comes back from its float. */
