@@ -81,8 +81,9 @@ ALWAYS_INLINE void tile(const tfc_tile_args *a, const int MR, const int NP, cons
             if (a->from == TFC_FROM_BIAS) acc[m][v] = load_part(a->bias + 8 * v, a->cols - 8 * v);
         }
     }
-    const char *x = a->x, *panel = a->panel;
-    const int64_t x_step = a->x_step, next_panel = a->panel_bytes;
+    const float *x = (const void *)a->x;
+    const char *panel = a->panel;
+    const int64_t x_step = a->x_step / TFC_LANE_BYTES, next_panel = a->panel_bytes;
     for (int64_t s = a->n_steps; s > 0; s--) {
         __m256 w[2 * TFC_GROUP_PANELS];
         UNROLL for (int p = 0; p < NP; p++)
@@ -94,15 +95,15 @@ ALWAYS_INLINE void tile(const tfc_tile_args *a, const int MR, const int NP, cons
                 w[2 * p + 1] =
                     _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32((int)0xFFFF0000)));
             } else {
-                w[2 * p] = _mm256_load_ps((const float *)at);
-                w[2 * p + 1] = _mm256_load_ps((const float *)at + 8);
+                w[2 * p] = _mm256_load_ps((const void *)at);
+                w[2 * p + 1] = _mm256_load_ps((const void *)(at + 32));
             }
             _mm_prefetch(at + STEPS_AHEAD * bytes, _MM_HINT_T0);
             _mm_prefetch(at + NP * next_panel, _MM_HINT_T1);
         }
         UNROLL for (int m = 0; m < MR; m++)
         {
-            __m256 xm = _mm256_broadcast_ss((const float *)x + m);
+            __m256 xm = _mm256_broadcast_ss(x + m);
             UNROLL for (int v = 0; v < NV; v++) acc[m][v] = _mm256_fmadd_ps(w[v], xm, acc[m][v]);
         }
         x += x_step;
@@ -235,8 +236,8 @@ static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const floa
                     _mm256_storeu_si256((__m256i *)out, both);
                     out += 32;
                 } else {
-                    _mm256_storeu_ps((float *)out, low[i]);
-                    _mm256_storeu_ps((float *)out + 8, high[i]);
+                    _mm256_storeu_ps((void *)out, low[i]);
+                    _mm256_storeu_ps((void *)(out + 32), high[i]);
                     out += 64;
                 }
             }

@@ -108,9 +108,9 @@ const tfc_kernels *tfc_kernels_default(char *message, size_t message_bytes)
 
 typedef struct peak_run {
     tfc_peak_loop loop;
-    tfc_operand operand;
     int64_t rounds;
     double flops, seconds;
+    tfc_operand operand;
     float sink;
 } peak_run;
 
