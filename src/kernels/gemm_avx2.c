@@ -217,29 +217,68 @@ ALWAYS_INLINE __m256i round_bf16(__m256 v)
     return _mm256_and_si256(_mm256_blendv_epi8(rounded, quiet, is_nan), high);
 }
 
+/* How many k are packed at a time. Where the rows lie side by side, a stretch of k is taken through all
+ * tiles, so that what is read of the source fits into L2 and its pages into the translation buffer. */
+static int64_t pack_block(int64_t K, int64_t stride_k)
+{
+    return stride_k == 1 ? K : 64;
+}
+
+/* k from … to-1 of one panel; source points at its column 0, k = 0. */
+static void pack_panel(char *out, const float *source, int64_t stride_n, int64_t stride_k, int64_t cols,
+                       int64_t from, int64_t to, tfc_operand operand)
+{
+    out += from * step_bytes(operand);
+    for (int64_t k = from; k < to; k += 8) {
+        __m256 low[8], high[8];
+        const int64_t n_k = min_i64(8, to - k);
+        load_square(low, source + k * stride_k, stride_n, stride_k, cols, n_k);
+        load_square(high, source + 8 * stride_n + k * stride_k, stride_n, stride_k, cols - 8, n_k);
+        for (int64_t i = 0; i < n_k; i++) {
+            if (operand == TFC_OPERAND_BF16) {
+                __m256i both =
+                    _mm256_or_si256(_mm256_srli_epi32(round_bf16(low[i]), 16), round_bf16(high[i]));
+                _mm256_storeu_si256((void *)out, both);
+                out += 32;
+            } else {
+                _mm256_storeu_ps((void *)out, low[i]);
+                _mm256_storeu_ps((void *)(out + 32), high[i]);
+                out += 64;
+            }
+        }
+    }
+}
+
 static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
                         int64_t stride_n, int64_t stride_k)
 {
-    for (int64_t p = from; p < to; p++) {
-        char *out = (char *)panels->data + p * (int64_t)panels->panel_bytes;
-        const float *source = w + p * PANEL_N * stride_n;
-        const int64_t cols = panels->N - p * PANEL_N;
-        for (int64_t k = 0; k < panels->K; k += 8) {
-            __m256 low[8], high[8];
-            const int64_t n_k = min_i64(8, panels->K - k);
-            load_square(low, source + k * stride_k, stride_n, stride_k, cols, n_k);
-            load_square(high, source + 8 * stride_n + k * stride_k, stride_n, stride_k, cols - 8, n_k);
-            for (int64_t i = 0; i < n_k; i++) {
-                if (panels->operand == TFC_OPERAND_BF16) {
-                    __m256i both =
-                        _mm256_or_si256(_mm256_srli_epi32(round_bf16(low[i]), 16), round_bf16(high[i]));
-                    _mm256_storeu_si256((__m256i *)out, both);
-                    out += 32;
-                } else {
-                    _mm256_storeu_ps((void *)out, low[i]);
-                    _mm256_storeu_ps((void *)(out + 32), high[i]);
-                    out += 64;
-                }
+    const int64_t K = panels->K, block = pack_block(K, stride_k);
+    for (int64_t k = 0; k < K; k += block)
+        for (int64_t p = from; p < to; p++)
+            pack_panel((char *)panels->data + p * (int64_t)panels->panel_bytes, w + p * PANEL_N * stride_n,
+                       stride_n, stride_k, panels->N - p * PANEL_N, k, min_i64(k + block, K),
+                       panels->operand);
+}
+
+/* k from … to-1 of one row tile; source points at its row 0, k = 0. */
+static void pack_tile(float *out, const float *source, int64_t stride_m, int64_t stride_k, int64_t rows,
+                      int64_t from, int64_t to)
+{
+    out += from * rows;
+    if (rows == 1 && stride_k == 1) {
+        for (int64_t k = from; k < to; k++) *out++ = source[k];
+        return;
+    }
+    for (int64_t k = from; k < to; k += 8) {
+        __m256 v[8];
+        const int64_t n_k = min_i64(8, to - k);
+        load_square(v, source + k * stride_k, stride_m, stride_k, rows, n_k);
+        for (int64_t i = 0; i < n_k; i++, out += rows) {
+            if (rows == TILE_M) { /* a masked store is slow on some machines */
+                _mm_storeu_ps(out, _mm256_castps256_ps128(v[i]));
+                _mm_storel_pi((__m64 *)(out + 4), _mm256_extractf128_ps(v[i], 1));
+            } else {
+                store_part(out, v[i], rows);
             }
         }
     }
@@ -249,28 +288,11 @@ static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand o
                       int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k)
 {
     (void)operand;
-    for (int64_t m = from; m < to; m += TILE_M) {
-        const int64_t rows = min_i64(TILE_M, M - m);
-        const float *source = x + m * stride_m;
-        float *out = (float *)packed + m * K;
-        if (rows == 1 && stride_k == 1) {
-            for (int64_t k = 0; k < K; k++) out[k] = source[k];
-            continue;
-        }
-        for (int64_t k = 0; k < K; k += 8) {
-            __m256 v[8];
-            const int64_t n_k = min_i64(8, K - k);
-            load_square(v, source + k * stride_k, stride_m, stride_k, rows, n_k);
-            for (int64_t i = 0; i < n_k; i++, out += rows) {
-                if (rows == TILE_M) { /* a masked store is slow on some machines */
-                    _mm_storeu_ps(out, _mm256_castps256_ps128(v[i]));
-                    _mm_storel_pi((__m64 *)(out + 4), _mm256_extractf128_ps(v[i], 1));
-                } else {
-                    store_part(out, v[i], rows);
-                }
-            }
-        }
-    }
+    const int64_t block = pack_block(K, stride_k);
+    for (int64_t k = 0; k < K; k += block)
+        for (int64_t m = from; m < to; m += TILE_M)
+            pack_tile((float *)packed + m * K, x + m * stride_m, stride_m, stride_k, min_i64(TILE_M, M - m),
+                      k, min_i64(k + block, K));
 }
 
 void tfc_gemm_avx2_install(tfc_kernels *kernels)

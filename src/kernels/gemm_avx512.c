@@ -284,41 +284,55 @@ static void pack_strip(const strip *a, tfc_operand operand)
     }
 }
 
+/* How many k are packed at a time. Where the rows lie side by side, a stretch of k is taken through all
+ * strips, so that what is read of the source fits into L2 and its pages into the translation buffer. */
+static int64_t pack_block(int64_t K, int64_t stride_k)
+{
+    return stride_k == 1 ? K : 64;
+}
+
 static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
                         int64_t stride_n, int64_t stride_k)
 {
-    for (int64_t half = 2 * from; half < 2 * to; half++) {
-        int64_t n = half * 16, rows = panels->N - n;
-        strip a = {
-            .source = w + n * stride_n,
-            .stride_row = stride_n,
-            .stride_k = stride_k,
-            .K = panels->K,
-            .out = (char *)panels->data + half / 2 * (int64_t)panels->panel_bytes + half % 2 * 64,
-            .out_step = STEP_BYTES,
-            .rows = rows < 0 ? 0 : min_i64(16, rows),
-            .lanes = 0xFFFF,
-        };
-        pack_strip(&a, panels->operand);
+    const int64_t K = panels->K, block = pack_block(K, stride_k);
+    for (int64_t k = 0; k < K; k += block) {
+        for (int64_t half = 2 * from; half < 2 * to; half++) {
+            int64_t n = half * 16, rows = panels->N - n;
+            char *panel = (char *)panels->data + half / 2 * (int64_t)panels->panel_bytes + half % 2 * 64;
+            strip a = {
+                .source = w + n * stride_n + k * stride_k,
+                .stride_row = stride_n,
+                .stride_k = stride_k,
+                .K = min_i64(block, K - k),
+                .out = panel + steps_of(k, panels->operand) * STEP_BYTES,
+                .out_step = STEP_BYTES,
+                .rows = rows < 0 ? 0 : min_i64(16, rows),
+                .lanes = 0xFFFF,
+            };
+            pack_strip(&a, panels->operand);
+        }
     }
 }
 
 static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
                       int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k)
 {
-    for (int64_t m = from; m < to; m += TILE_M) {
-        int64_t rows = min_i64(TILE_M, M - m);
-        strip a = {
-            .source = x + m * stride_m,
-            .stride_row = stride_m,
-            .stride_k = stride_k,
-            .K = K,
-            .out = (char *)packed + m * steps_of(K, operand) * TFC_LANE_BYTES,
-            .out_step = rows * TFC_LANE_BYTES,
-            .rows = rows,
-            .lanes = mask_of(rows),
-        };
-        pack_strip(&a, operand);
+    const int64_t block = pack_block(K, stride_k), n_steps = steps_of(K, operand);
+    for (int64_t k = 0; k < K; k += block) {
+        for (int64_t m = from; m < to; m += TILE_M) {
+            int64_t rows = min_i64(TILE_M, M - m);
+            strip a = {
+                .source = x + m * stride_m + k * stride_k,
+                .stride_row = stride_m,
+                .stride_k = stride_k,
+                .K = min_i64(block, K - k),
+                .out = (char *)packed + (m * n_steps + rows * steps_of(k, operand)) * TFC_LANE_BYTES,
+                .out_step = rows * TFC_LANE_BYTES,
+                .rows = rows,
+                .lanes = mask_of(rows),
+            };
+            pack_strip(&a, operand);
+        }
     }
 }
 
