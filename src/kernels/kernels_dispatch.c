@@ -17,54 +17,57 @@ enum { PATH_AVX512, PATH_AVX2, PATH_REF, N_PATHS }; /* best first */
 static const char *const path_names[N_PATHS] = {"avx512", "avx2", "ref"};
 static tfc_kernels tables[N_PATHS];
 static bool available[N_PATHS];
-static const tfc_peak_loop peak_loops[N_PATHS] = {tfc_gemm_avx512_peak, tfc_gemm_avx2_peak,
-                                                  tfc_gemm_ref_peak};
+static tfc_peak_loop peak_loops[N_PATHS];
 static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
 
+#if defined(__x86_64__)
 static bool machine_has_avx2(void)
 {
-#if defined(__x86_64__)
     unsigned a, b, c = 0, d;
     bool f16c = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C); /* clang 14 does not know the name */
     return f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-    return false;
-#endif
 }
 
 static bool machine_has_avx512(void)
 {
-#if defined(__x86_64__)
     return machine_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
-#else
-    return false;
-#endif
 }
+
+/* The install functions too are compiled with their path's instructions. */
+static void install_vector_paths(void)
+{
+    if (machine_has_avx2()) {
+        available[PATH_AVX2] = true;
+        peak_loops[PATH_AVX2] = tfc_gemm_avx2_peak;
+        tfc_gemm_avx2_install(&tables[PATH_AVX2]);
+        tfc_elements_avx2_install(&tables[PATH_AVX2]);
+        tfc_attention_avx2_install(&tables[PATH_AVX2]);
+    }
+    if (machine_has_avx512()) {
+        available[PATH_AVX512] = true;
+        peak_loops[PATH_AVX512] = tfc_gemm_avx512_peak;
+        tfc_gemm_avx512_install(&tables[PATH_AVX512]);
+        tfc_elements_avx512_install(&tables[PATH_AVX512]);
+        tfc_attention_avx512_install(&tables[PATH_AVX512]);
+    }
+}
+#else
+static void install_vector_paths(void) {}
+#endif
 
 static void make_tables(void)
 {
-    available[PATH_REF] = true;
-    available[PATH_AVX2] = machine_has_avx2();
-    available[PATH_AVX512] = machine_has_avx512();
     for (int path = 0; path < N_PATHS; path++) {
         tables[path].name = path_names[path];
         tfc_gemm_ref_install(&tables[path]);
         tfc_elements_ref_install(&tables[path]);
         tfc_attention_ref_install(&tables[path]);
     }
-    /* The install functions too are compiled with their path's instructions. */
-    if (available[PATH_AVX2]) {
-        tfc_gemm_avx2_install(&tables[PATH_AVX2]);
-        tfc_elements_avx2_install(&tables[PATH_AVX2]);
-        tfc_attention_avx2_install(&tables[PATH_AVX2]);
-    }
-    if (available[PATH_AVX512]) {
-        tfc_gemm_avx512_install(&tables[PATH_AVX512]);
-        tfc_elements_avx512_install(&tables[PATH_AVX512]);
-        tfc_attention_avx512_install(&tables[PATH_AVX512]);
-    }
+    available[PATH_REF] = true;
+    peak_loops[PATH_REF] = tfc_gemm_ref_peak;
+    install_vector_paths();
 }
 
 const tfc_kernels *tfc_kernels_find(const char *name)
