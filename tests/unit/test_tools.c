@@ -392,6 +392,35 @@ static void test_bad_manifests(void **state)
     tfc_arena_release(&arena);
 }
 
+/* Every allocation of the registry and of the proposals fails once. */
+static void test_memory_fails(void **state)
+{
+    (void)state;
+    tfc_error err;
+    tfc_tools *tools = NULL;
+    for (int at = 1; !tools && at < 1000; at++) {
+        tfc_memory_fail_at(at);
+        tools = tfc_tools_create(NULL, &err);
+        tfc_memory_fail_at(0);
+        assert_true(tools || err.status == TFC_ENOMEM);
+    }
+    assert_int_equal(tfc_tools_count(tools), 2);
+    tfc_tools_free(tools);
+    const char *text = "2 by 2 is 4";
+    bool found = false;
+    for (int at = 1; !found && at < 100; at++) {
+        tfc_proposals proposals;
+        tfc_error_init(&err);
+        tfc_memory_fail_at(at);
+        found = tfc_calculator_enumerate(text, strlen(text), 9, 12, 8, &proposals, &err);
+        tfc_memory_fail_at(0);
+        assert_int_equal(err.status, found ? TFC_OK : TFC_ENOMEM);
+        assert_int_equal(proposals.n_args, found ? 2 : 0);
+        tfc_proposals_release(&proposals);
+    }
+    assert_true(found);
+}
+
 /* A manifest of a user's own, by path. */
 static void test_manifest_file(void **state)
 {
@@ -428,7 +457,7 @@ int main(void)
         cmocka_unit_test(test_hostile_text),    cmocka_unit_test(test_registry),
         cmocka_unit_test(test_builtin_fields),  cmocka_unit_test(test_demonstrations),
         cmocka_unit_test(test_prompt_and_head), cmocka_unit_test(test_bad_manifests),
-        cmocka_unit_test(test_manifest_file),
+        cmocka_unit_test(test_manifest_file),   cmocka_unit_test(test_memory_fails),
     };
     return cmocka_run_group_tests_name("tools", tests, NULL, NULL);
 }
