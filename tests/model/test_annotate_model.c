@@ -30,8 +30,7 @@ static const char *const texts[] = {
     "Of 1,284 tickets 397 were left over, so 887 were sold. The answer is 887.",
     "It was 5 degrees at 7 and 11 at noon: 6 more. The wind came from the west.",
     "The notice on the door says that the shop is closed today, Sunday, March 3, 2019.",
-    "Caf\xC3\xA9 cr\xC3\xA8me 3 \xE2\x82\xAC, tarte 5 \xE2\x82\xAC: together 8 \xE2\x82\xAC, said "
-    "Zo\xC3\xAB.",
+    "Caf\xC3\xA9 cr\xC3\xA8me 3 \xE2\x82\xAC, tarte 5 \xE2\x82\xAC: together 8 \xE2\x82\xAC.",
 };
 static const char *const dates[] = {0, 0, "2023-01-30", 0, 0, 0, 0, 0, "2019-03-03", 0};
 
