@@ -51,7 +51,7 @@ static tfc_status token_id(tfc_json *value, int64_t limit, int64_t *id, tfc_erro
 static tfc_status count_ids(tfc_json *vocab, tfc_json *added, int64_t *n_tokens, tfc_error *err)
 {
     int64_t n_added = added ? (int64_t)json_object_array_length(added) : 0;
-    int64_t limit = 2 * (json_object_object_length(vocab) + n_added) + 1024, id;
+    int64_t limit = 2 * (json_object_object_length(vocab) + n_added) + 1024, id = 0;
     *n_tokens = 0;
     json_object_object_foreach(vocab, key, value)
     {
