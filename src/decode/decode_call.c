@@ -129,6 +129,7 @@ static tfc_status pending_run(pending_call *call, const tfc_decoder *decoder, tf
     double begin = now_ms();
     tfc_status status = tfc_tool_call(call->tool, call->args, &context, &result, &reason);
     call->made.ms = now_ms() - begin;
+    if (status == TFC_ENOMEM) return tfc_fail_memory(err, "a tool");
     if (status == TFC_OK)
         call->made.result = tfc_call_clean_result(result, call->tool->max_result_bytes);
     else
