@@ -3,6 +3,8 @@
  * sides. */
 #include "corpus/equations.h"
 
+#include <strings.h>
+
 enum { EXPRESSION_MAX = 400, DEPTH_MAX = 12, NOTE_MAX = 200 };
 
 typedef struct view {
@@ -97,6 +99,46 @@ static bool number_back(view v, size_t end, size_t *begin)
     return true;
 }
 
+/* Words that end a clause: what stands before them is no number with its unit. */
+static bool is_unit_word(const char *word, size_t n)
+{
+    static const char *const others[] = {
+        "and",  "or",    "so",    "is",  "are",    "was",  "were", "the",     "then",  "but",
+        "with", "for",   "in",    "on",  "at",     "to",   "from", "because", "since", "than",
+        "that", "this",  "he",    "she", "it",     "they", "has",  "have",    "had",   "gives",
+        "plus", "minus", "times", "by",  "equals", "if",   "as",   "be",      "we",    "you"};
+    if (n < 2 || n > 15) return false;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strlen(others[i]) == n && strncasecmp(word, others[i], n) == 0) return false;
+    return true;
+}
+
+/* The unit that ends at `end`, of at most four words: `6 bags`, `72 cubic ft`, `$7/game`, `4km/hr`.
+ * *number_end gets the end of the number before it. */
+static bool unit_back(view v, size_t end, size_t floor, size_t *number_end)
+{
+    size_t at = end;
+    for (int words = 0; words < 4; words++) {
+        size_t word_end = at;
+        while (at > floor && (is_letter(v.text[at - 1]) || (v.text[at - 1] == '-' && at < word_end &&
+                                                            at > floor + 1 && is_letter(v.text[at - 2]))))
+            at--;
+        if (!is_unit_word(v.text + at, word_end - at)) return false;
+        if (at > floor && v.text[at - 1] == '/')
+            at--;
+        else
+            at = skip_blanks_back(v, at);
+        if (at <= floor) return false;
+        char c = v.text[at - 1];
+        if (is_digit(c) || c == '%') {
+            *number_end = at;
+            return true;
+        }
+        if (!is_letter(c)) return false;
+    }
+    return false;
+}
+
 static bool expression_back(view v, size_t end, size_t floor, int depth, size_t *begin, int *n_operators);
 
 /* The group `( … )` that ends at `end`, which is after its ')'. */
@@ -132,6 +174,7 @@ static size_t absorb_sign(view v, size_t begin, size_t floor)
 static bool operand_back(view v, size_t end, size_t floor, int depth, size_t *begin)
 {
     if (end > floor && v.text[end - 1] == ')') return group_back(v, end, floor, depth, begin);
+    if (end > floor && is_letter(v.text[end - 1]) && !unit_back(v, end, floor, &end)) return false;
     if (!number_back(v, end, begin) || *begin < floor) return false;
     *begin = absorb_sign(v, *begin, floor);
     return true;
