@@ -1,17 +1,21 @@
 /* The checkpoint file, little-endian like every machine that this runs on:
  *
- *   header     magic, sizes, state; 128 bytes
+ *   header     magic, sizes, state, checksum of header, settings and losses; 128 bytes
  *   settings   text, padded to 64 bytes
  *   losses     f64 [step], padded to 64 bytes
  *   arrays     f32 [n_arrays][n_values]
  *   checksum   u64 over all of the above
- */
+ *
+ * The arrays are read straight to where they belong: they are too large to be held twice. */
 #include "train/checkpoint.h"
+
+#include <stddef.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/random.h"
 
-enum { MAX_SETTINGS = 1 << 16 };
+enum { MAX_SETTINGS = 1 << 16, MAX_STEPS = 1000000000 };
 static const char magic[8] = {'T', 'F', 'C', 'C', 'K', 'P', 'T', 1};
 
 typedef struct header {
@@ -19,7 +23,8 @@ typedef struct header {
     uint64_t n_settings, n_arrays, n_values;
     int64_t step, tokens, evaluated_step, best_step;
     double dev_loss_before, dev_loss_best, seconds;
-    uint64_t reserved[5];
+    uint64_t head_sum; /* taken with 0 in this place */
+    uint64_t reserved[4];
 } header;
 _Static_assert(sizeof(header) == 128, "the header has no gaps");
 
@@ -49,13 +54,16 @@ static bool head_build(tfc_buffer *head, const char *settings, const tfc_train_s
     tfc_buffer_append(head, settings, h.n_settings);
     tfc_buffer_append(head, zeros, padded(head->n) - head->n);
     tfc_buffer_append(head, state->losses, n_losses);
-    return tfc_buffer_append(head, zeros, padded(head->n) - head->n);
+    if (!tfc_buffer_append(head, zeros, padded(head->n) - head->n)) return false;
+    uint64_t sum = tfc_hash_bytes(head->data, head->n, 0);
+    memcpy(head->data + offsetof(header, head_sum), &sum, sizeof sum);
+    return true;
 }
 
-static bool checksum(const void *head, size_t n_head, const float *const *arrays, int n_arrays,
+static bool checksum(const tfc_buffer *head, const float *const *arrays, int n_arrays,
                      const tfc_param_set *params, tfc_pool *pool, uint64_t *sum)
 {
-    *sum = tfc_hash_bytes(head, n_head, 0);
+    *sum = tfc_hash_bytes(head->data, head->n, 0);
     for (int i = 0; i < n_arrays; i++) {
         uint64_t hash;
         if (!tfc_param_set_hash(params, arrays[i], pool, &hash)) return false;
@@ -73,7 +81,7 @@ tfc_status tfc_checkpoint_save(const char *path, const char *settings, const tfc
     head_build(&head, settings, state, params, n_arrays);
     tfc_status status = tfc_buffer_ok(&head, "checkpoint", err);
     uint64_t sum = 0;
-    if (status == TFC_OK && !checksum(head.data, head.n, arrays, n_arrays, params, pool, &sum))
+    if (status == TFC_OK && !checksum(&head, arrays, n_arrays, params, pool, &sum))
         status = tfc_fail_memory(err, "checkpoint");
     tfc_file_writer writer = {0};
     if (status == TFC_OK) status = tfc_file_writer_open(&writer, path, err);
@@ -117,54 +125,76 @@ static tfc_status damaged(const char *path, const char *how, tfc_error *err)
     return tfc_fail(err, TFC_EFORMAT, "'%s' %s; remove it to start training anew", path, how);
 }
 
-/* Where the parts lie; every size is checked against the file's. */
-typedef struct parts {
+/* A checkpoint while it is read. */
+typedef struct reading {
+    FILE *stream;
+    const char *path;
     header h;
-    const char *settings;
-    const unsigned char *losses;
-    size_t n_head;
-    const float *arrays[3];
-    uint64_t sum;
-} parts;
+    tfc_buffer head; /* everything before the arrays */
+    size_t losses_at;
+} reading;
 
-static tfc_status parts_find(parts *p, const tfc_file_map *map, const char *path, const tfc_param_set *params,
-                             int n_arrays, tfc_error *err)
+static tfc_status read_bytes(reading *r, void *bytes, size_t n, tfc_error *err)
 {
-    if (map->n_bytes < sizeof p->h) return damaged(path, "is cut off", err);
-    memcpy(&p->h, map->data, sizeof p->h);
-    if (memcmp(p->h.magic, magic, sizeof magic) != 0)
-        return damaged(path, "is no checkpoint of this version", err);
-    if (p->h.n_settings > MAX_SETTINGS || p->h.step < 0 || p->h.step > INT64_MAX / 64)
-        return damaged(path, "is damaged", err);
-    if (p->h.n_arrays != (uint64_t)n_arrays || p->h.n_values != (uint64_t)params->n_values)
-        return tfc_fail(err, TFC_ECONFLICT, "'%s' belongs to another model; use another folder", path);
-    size_t n_losses, n_array = (size_t)params->n_values * sizeof(float),
-                     end = padded(sizeof p->h + p->h.n_settings);
-    p->settings = (const char *)map->data + sizeof p->h;
-    p->losses = map->data + end;
-    if (!tfc_size_mul((size_t)p->h.step, sizeof(double), &n_losses) ||
-        !tfc_size_add(end, padded(n_losses), &end) || end > map->n_bytes ||
-        map->n_bytes - end != (size_t)n_arrays * n_array + sizeof p->sum)
-        return damaged(path, "is cut off", err);
-    p->n_head = end;
-    for (int i = 0; i < n_arrays; i++)
-        p->arrays[i] = (const float *)(const void *)(map->data + end + (size_t)i * n_array);
-    memcpy(&p->sum, map->data + map->n_bytes - sizeof p->sum, sizeof p->sum);
-    return TFC_OK;
+    if (fread(bytes, 1, n, r->stream) == n) return TFC_OK;
+    if (ferror(r->stream)) return tfc_fail_errno(err, "cannot read '%s'", r->path);
+    return damaged(r->path, "is cut off", err);
 }
 
-static tfc_status parts_check(const parts *p, const tfc_file_map *map, const char *path, const char *settings,
-                              const tfc_param_set *params, int n_arrays, tfc_pool *pool, tfc_error *err)
+/* Every size is checked against the model's and the file's before it is used. */
+static tfc_status read_header(reading *r, const tfc_param_set *params, int n_arrays, tfc_error *err)
 {
-    uint64_t sum;
-    if (!checksum(map->data, p->n_head, p->arrays, n_arrays, params, pool, &sum))
-        return tfc_fail_memory(err, "checkpoint");
-    if (sum != p->sum) return damaged(path, "is damaged (its checksum is wrong)", err);
-    char *found = tfc_memdup_text(p->settings, (size_t)p->h.n_settings);
+    struct stat file;
+    tfc_status status = read_bytes(r, &r->h, sizeof r->h, err);
+    if (status != TFC_OK) return status;
+    if (memcmp(r->h.magic, magic, sizeof magic) != 0)
+        return damaged(r->path, "is no checkpoint of this version", err);
+    if (r->h.n_settings > MAX_SETTINGS || r->h.step < 0 || r->h.step > MAX_STEPS)
+        return damaged(r->path, "is damaged", err);
+    if (r->h.n_arrays != (uint64_t)n_arrays || r->h.n_values != (uint64_t)params->n_values)
+        return tfc_fail(err, TFC_ECONFLICT, "'%s' belongs to another model; use another folder", r->path);
+    r->losses_at = padded(sizeof r->h + r->h.n_settings);
+    size_t n_head = r->losses_at + padded((size_t)r->h.step * sizeof(double));
+    size_t n_arrays_bytes = (size_t)n_arrays * (size_t)params->n_values * sizeof(float);
+    if (fstat(fileno(r->stream), &file) != 0) return tfc_fail_errno(err, "cannot read '%s'", r->path);
+    if ((uint64_t)file.st_size != n_head + n_arrays_bytes + sizeof(uint64_t))
+        return damaged(r->path, "is cut off", err);
+    tfc_buffer_append(&r->head, &r->h, sizeof r->h);
+    char *rest = tfc_alloc(n_head, 1);
+    if (!rest) return tfc_fail_memory(err, "checkpoint");
+    status = read_bytes(r, rest, n_head - sizeof r->h, err);
+    if (status == TFC_OK) tfc_buffer_append(&r->head, rest, n_head - sizeof r->h);
+    tfc_free(rest);
+    return status == TFC_OK ? tfc_buffer_ok(&r->head, "checkpoint", err) : status;
+}
+
+static tfc_status check_head(reading *r, const char *settings, int64_t max_steps, tfc_error *err)
+{
+    static const uint64_t none = 0;
+    memcpy(r->head.data + offsetof(header, head_sum), &none, sizeof none);
+    uint64_t sum = tfc_hash_bytes(r->head.data, r->head.n, 0);
+    memcpy(r->head.data + offsetof(header, head_sum), &sum, sizeof sum);
+    if (sum != r->h.head_sum) return damaged(r->path, "is damaged (its checksum is wrong)", err);
+    char *found = tfc_memdup_text(r->head.data + sizeof r->h, (size_t)r->h.n_settings);
     if (!found) return tfc_fail_memory(err, "checkpoint");
-    tfc_status status = settings_check(path, found, settings, err);
+    tfc_status status = settings_check(r->path, found, settings, err);
     tfc_free(found);
+    if (status == TFC_OK && r->h.step > max_steps) status = damaged(r->path, "holds too many steps", err);
     return status;
+}
+
+static tfc_status read_arrays(reading *r, tfc_param_set *params, int n_arrays, tfc_pool *pool, tfc_error *err)
+{
+    float *arrays[3] = {params->w, params->m, params->v};
+    tfc_status status = TFC_OK;
+    for (int i = 0; status == TFC_OK && i < n_arrays; i++)
+        status = read_bytes(r, arrays[i], (size_t)params->n_values * sizeof(float), err);
+    uint64_t found = 0, sum;
+    if (status == TFC_OK) status = read_bytes(r, &found, sizeof found, err);
+    if (status != TFC_OK) return status;
+    if (!checksum(&r->head, (const float *const *)arrays, n_arrays, params, pool, &sum))
+        return tfc_fail_memory(err, "checkpoint");
+    return sum == found ? TFC_OK : damaged(r->path, "is damaged (its checksum is wrong)", err);
 }
 
 tfc_status tfc_checkpoint_load(const char *path, const char *settings, tfc_train_state *state,
@@ -173,26 +203,23 @@ tfc_status tfc_checkpoint_load(const char *path, const char *settings, tfc_train
 {
     *found = tfc_file_exists(path);
     if (!*found) return TFC_OK;
-    tfc_file_map map;
-    tfc_status status = tfc_file_map_open(&map, path, err);
-    if (status != TFC_OK) return status;
-    parts p = {0};
-    status = parts_find(&p, &map, path, params, n_arrays, err);
-    if (status == TFC_OK) status = parts_check(&p, &map, path, settings, params, n_arrays, pool, err);
-    if (status == TFC_OK && p.h.step > max_steps) status = damaged(path, "holds too many steps", err);
+    reading r = {.stream = fopen(path, "rbe"), .path = path};
+    if (!r.stream) return tfc_fail_errno(err, "cannot read '%s'", path);
+    tfc_buffer_init(&r.head, 0);
+    tfc_status status = read_header(&r, params, n_arrays, err);
+    if (status == TFC_OK) status = check_head(&r, settings, max_steps, err);
+    if (status == TFC_OK) status = read_arrays(&r, params, n_arrays, pool, err);
     if (status == TFC_OK) {
-        float *arrays[3] = {params->w, params->m, params->v};
-        for (int i = 0; i < n_arrays; i++)
-            memcpy(arrays[i], p.arrays[i], (size_t)params->n_values * sizeof(float));
-        memcpy(state->losses, p.losses, (size_t)p.h.step * sizeof(double));
-        state->step = p.h.step;
-        state->tokens = p.h.tokens;
-        state->evaluated_step = p.h.evaluated_step;
-        state->best_step = p.h.best_step;
-        state->dev_loss_before = p.h.dev_loss_before;
-        state->dev_loss_best = p.h.dev_loss_best;
-        state->seconds = p.h.seconds;
+        memcpy(state->losses, r.head.data + r.losses_at, (size_t)r.h.step * sizeof(double));
+        state->step = r.h.step;
+        state->tokens = r.h.tokens;
+        state->evaluated_step = r.h.evaluated_step;
+        state->best_step = r.h.best_step;
+        state->dev_loss_before = r.h.dev_loss_before;
+        state->dev_loss_best = r.h.dev_loss_best;
+        state->seconds = r.h.seconds;
     }
-    tfc_file_map_close(&map);
+    tfc_buffer_release(&r.head);
+    fclose(r.stream);
     return status;
 }

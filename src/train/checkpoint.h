@@ -21,8 +21,8 @@ typedef struct tfc_train_state {
 tfc_status tfc_checkpoint_save(const char *path, const char *settings, const tfc_train_state *state,
                                const tfc_param_set *params, int n_arrays, tfc_pool *pool, tfc_error *err);
 /* Loads into params and state (losses: room for max_steps). *found false: there is no such file. TFC_EFORMAT:
- * it is damaged; TFC_ECONFLICT: it was made with other settings, and the message says which. On failure
- * params and state are as before. */
+ * it is damaged; TFC_ECONFLICT: it was made with other settings, and the message says which. After a failure
+ * state is as before and the values of params are undefined. */
 tfc_status tfc_checkpoint_load(const char *path, const char *settings, tfc_train_state *state,
                                int64_t max_steps, tfc_param_set *params, int n_arrays, tfc_pool *pool,
                                bool *found, tfc_error *err);

@@ -32,6 +32,7 @@ typedef struct tfc_train_run {
 
     char *settings;
     char *path_folder, *path_last, *path_best, *path_log, *path_model;
+    int lock; /* of the folder, against a second training; -1: none */
     tfc_train_log log;
     tfc_train_state state;
     int64_t saved_step, saved_evaluated; /* of last.ckpt */

@@ -1,7 +1,10 @@
 /* What a training run needs before its first step: parameters checked, texts read and split, the trainer, the
  * checkpoint to go on from. */
+#include <fcntl.h>
 #include <math.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "train/train_run.h"
@@ -179,6 +182,21 @@ static tfc_status paths_make(tfc_train_run *run, tfc_error *err)
     return tfc_folder_make(run->path_folder, err);
 }
 
+/* Two trainings in one folder would undo each other's checkpoints. The lock goes with the process. */
+static tfc_status folder_lock(tfc_train_run *run, tfc_error *err)
+{
+    char *path = tfc_path_join(run->path_folder, "lock");
+    if (!path) return tfc_fail_memory(err, "training");
+    run->lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+    tfc_status status = TFC_OK;
+    if (run->lock < 0)
+        status = tfc_fail_errno(err, "cannot write '%s'", path);
+    else if (flock(run->lock, LOCK_EX | LOCK_NB) != 0)
+        status = tfc_fail(err, TFC_ECONFLICT, "another training is at work in '%s'", run->params->out);
+    tfc_free(path);
+    return status;
+}
+
 static tfc_status checkpoint_find(tfc_train_run *run, tfc_error *err)
 {
     bool found;
@@ -207,7 +225,7 @@ tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const t
     run->params = params;
     run->monitor = monitor;
     run->state.evaluated_step = run->state.best_step = -1;
-    run->saved_step = run->saved_evaluated = -1;
+    run->saved_step = run->saved_evaluated = run->lock = -1;
     run->saved_at = tfc_train_clock();
     tfc_export export;
     tfc_status status = params_check(params, err);
@@ -221,6 +239,7 @@ tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const t
     status = texts_read(run, base, err);
     if (status == TFC_OK) status = plan_steps(run, err);
     if (status == TFC_OK) status = paths_make(run, err);
+    if (status == TFC_OK) status = folder_lock(run, err);
     if (status == TFC_OK && !(run->pool = tfc_pool_create(params->n_threads, err)))
         status = err ? err->status : TFC_ENOMEM;
     if (status == TFC_OK)
@@ -233,6 +252,7 @@ tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const t
 
 void tfc_train_run_release(tfc_train_run *run)
 {
+    if (run->lock >= 0) close(run->lock);
     tfc_train_log_close(&run->log);
     tfc_trainer_release(&run->trainer);
     tfc_pool_free(run->pool);

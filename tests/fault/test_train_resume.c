@@ -5,8 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -281,6 +283,12 @@ static void test_other_settings(void **state)
     params = tiny("strange");
     refused(&params, TFC_ECONFLICT, "is there already");
     remove_tree("strange");
+    /* a second training in the same folder */
+    int lock = open(in_root("reference/checkpoints/lock"), O_RDWR);
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    params = tiny("reference");
+    refused(&params, TFC_ECONFLICT, "another training");
+    close(lock);
     same_as_reference("reference");
 }
 
