@@ -3,7 +3,7 @@
 
 #include "base/random.h"
 
-enum { FIRST_CANDIDATES = 64 };
+enum { FIRST_CANDIDATES = 64, SUM_STRETCH = 1024 };
 
 static const double MIN_TEMPERATURE = 1e-3, MAX_TEMPERATURE = 1e3;
 
@@ -46,34 +46,70 @@ static int32_t best_allowed(const float *logits, int64_t V, const uint64_t *mask
     return best;
 }
 
-/* weights[v] = exp((logit - largest) / temperature), 0 for what is not allowed. */
-static void fill_weights(float *weights, const tfc_kernels *kernels, const float *logits, int64_t V,
-                         const uint64_t *mask, const int32_t *banned, int64_t n_banned, float largest,
-                         float inverse_temperature)
+static void clear_banned(float *weights, int64_t V, const int32_t *banned, int64_t n_banned)
 {
-    for (int64_t v = 0; v < V; v++) weights[v] = bit(mask, v) ? logits[v] - largest : 0;
-    for (int64_t i = 0; i < n_banned; i++)
-        if (banned[i] >= 0 && banned[i] < V)
-            weights[banned[i]] = 0; /* a banned logit may be above the largest */
-    kernels->scale(weights, inverse_temperature, V);
-    kernels->exp_shift(weights, weights, 0, 1, V);
-    for (int64_t v = 0; v < V; v++)
-        if (!bit(mask, v)) weights[v] = 0;
     for (int64_t i = 0; i < n_banned; i++)
         if (banned[i] >= 0 && banned[i] < V) weights[banned[i]] = 0;
 }
 
-/* The first place where the running sum passes u of the whole. */
+/* Clears what the mask does not allow, 64 at a time. */
+static void clear_masked(float *weights, int64_t V, const uint64_t *mask)
+{
+    for (int64_t from = 0; from < V; from += 64) {
+        uint64_t word = mask[from / 64];
+        if (word == UINT64_MAX) continue;
+        int64_t n = V - from < 64 ? V - from : 64;
+        for (int64_t i = 0; i < n; i++)
+            if (!(word >> i & 1)) weights[from + i] = 0;
+    }
+}
+
+/* weights[v] = exp((logit - largest) / temperature), 0 for what is not allowed. That may be above the largest
+ * of the allowed: it is cleared before exp too. */
+static void fill_weights(float *weights, const tfc_kernels *kernels, const float *logits, int64_t V,
+                         const uint64_t *mask, const int32_t *banned, int64_t n_banned, float largest,
+                         float inverse_temperature)
+{
+    for (int64_t v = 0; v < V; v++) weights[v] = (logits[v] - largest) * inverse_temperature;
+    clear_masked(weights, V, mask);
+    clear_banned(weights, V, banned, n_banned);
+    kernels->exp_shift(weights, weights, 0, 1, V);
+    clear_masked(weights, V, mask);
+    clear_banned(weights, V, banned, n_banned);
+}
+
+static double sum_of(const float *weights, int64_t n)
+{
+    double parts[8] = {0};
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int j = 0; j < 8; j++) parts[j] += (double)weights[i + j];
+    for (; i < n; i++) parts[0] += (double)weights[i];
+    return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+}
+
+/* The first place where the running sum passes u of the whole; sums are taken by stretches of SUM_STRETCH. */
 static int32_t draw_all(const float *weights, int64_t V, double u)
 {
     double total = 0, sum = 0;
+    for (int64_t from = 0; from < V; from += SUM_STRETCH)
+        total += sum_of(weights + from, V - from < SUM_STRETCH ? V - from : SUM_STRETCH);
     int32_t last = -1;
-    for (int64_t v = 0; v < V; v++) total += (double)weights[v];
-    for (int64_t v = 0; v < V; v++) {
-        if (weights[v] == 0) continue;
-        last = (int32_t)v;
-        sum += (double)weights[v];
-        if (sum > u * total) break;
+    for (int64_t from = 0; from < V; from += SUM_STRETCH) {
+        int64_t n = V - from < SUM_STRETCH ? V - from : SUM_STRETCH;
+        double stretch = sum_of(weights + from, n);
+        if (last >= 0 && sum + stretch <= u * total) {
+            sum += stretch;
+            continue;
+        }
+        double within = sum;
+        for (int64_t v = from; v < from + n; v++) {
+            if (weights[v] == 0) continue;
+            last = (int32_t)v;
+            within += (double)weights[v];
+            if (within > u * total) return last;
+        }
+        sum += stretch;
     }
     return last;
 }
@@ -93,7 +129,7 @@ static int32_t draw_best(const tfc_sampler *sampler, const tfc_sampler_scratch *
     tfc_candidate *best = scratch->candidates;
     int64_t k = sampler->top_k ? sampler->top_k : FIRST_CANDIDATES, n;
     double total = 0;
-    for (int64_t v = 0; v < V && !sampler->top_k; v++) total += (double)scratch->weights[v];
+    if (!sampler->top_k) total = sum_of(scratch->weights, V);
     for (;; k *= 8) {
         n = take_best(best, k, scratch->weights, V);
         if (sampler->top_k) {

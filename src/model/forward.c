@@ -11,7 +11,10 @@
 
 #include "model/layout.h"
 
-enum { BLOCK = TFC_KV_BLOCK, PIECE_ROWS = 32, ROW_BLOCK = 224, TASKS_PER_THREAD = 6 };
+enum { BLOCK = TFC_KV_BLOCK, PIECE_ROWS = 32, MAX_CHUNK_TILES = 2 };
+/* Of a product: rows that are multiplied together; how many tasks a thread should get; multiply-adds that are
+ * worth a task. */
+enum { ROW_BLOCK = 128, MIN_TASKS_PER_THREAD = 5, MAX_TASKS_PER_THREAD = 24, TASK_PRODUCTS = 2 << 20 };
 
 /* Per-thread memory. */
 typedef struct forward_scratch {
@@ -51,7 +54,8 @@ struct tfc_forward {
     float *rows;
     const float *q;
     int64_t ld_q;
-    const tfc_run *work;
+    const tfc_run *work; /* [n_work] */
+    int64_t n_work;
 };
 
 static int64_t max3(int64_t a, int64_t b, int64_t c)
@@ -119,7 +123,6 @@ tfc_forward *tfc_forward_create(const tfc_model *model, tfc_kv_tree *tree, tfc_p
     f->QKV = (hp->NH + 2 * hp->NKV) * hp->HD;
     f->UP = hp->gated ? 2 * hp->I : hp->I;
     f->scale = (float)(1 / __builtin_sqrt((double)hp->HD));
-    f->chunk = 2 * f->kernels->tile_m;
     tfc_layout layout = {0};
     take_arrays(f, &layout);
     if (layout.overflow || !(f->memory = tfc_alloc_aligned(layout.n_bytes, 1))) {
@@ -129,6 +132,7 @@ tfc_forward *tfc_forward_create(const tfc_model *model, tfc_kv_tree *tree, tfc_p
         tfc_forward_free(f);
         return NULL;
     }
+    tfc_advise_large_pages(f->memory, layout.n_bytes);
     layout = (tfc_layout){.base = f->memory};
     take_arrays(f, &layout);
     for (int64_t i = 0; hp->rope && i < hp->n_rot / 2; i++)
@@ -205,20 +209,34 @@ static void product_task(void *context, int64_t i, int worker)
                        job->accumulate);
 }
 
+/* Cuts the product into tasks: blocks of rows whose packed form stays in L2, then groups of panels; small
+ * ones, so that the threads end together, but of some 20 microseconds where there is work for that. */
+static int64_t cut_product(product_job *job, int64_t n_threads)
+{
+    const tfc_kernels *kernels = job->kernels;
+    int64_t n_tiles = (job->M + kernels->tile_m - 1) / kernels->tile_m;
+    int64_t n_blocks = (job->M + ROW_BLOCK - 1) / ROW_BLOCK, n_panels = job->w->n_panels;
+    job->block_rows = (n_tiles + n_blocks - 1) / n_blocks * kernels->tile_m;
+    n_blocks = (job->M + job->block_rows - 1) / job->block_rows;
+    int64_t most_groups = (n_threads * MAX_TASKS_PER_THREAD + n_blocks - 1) / n_blocks;
+    int64_t least_groups = (n_threads * MIN_TASKS_PER_THREAD + n_blocks - 1) / n_blocks;
+    int64_t smallest = (n_panels + most_groups - 1) / most_groups;
+    int64_t largest = (n_panels + least_groups - 1) / least_groups;
+    int64_t enough = TASK_PRODUCTS / (job->block_rows * kernels->panel_n * job->w->K) + 1;
+    int64_t group = enough < smallest ? smallest : enough > largest ? largest : enough;
+    /* With few rows the kernels take several panels together. */
+    if (job->M < kernels->tile_m) group = (group + 3) / 4 * 4;
+    job->group_panels = group;
+    job->n_groups = (n_panels + group - 1) / group;
+    return n_blocks * job->n_groups;
+}
+
 void tfc_product(const tfc_model *model, tfc_pool *pool, float *y, int64_t ld_y, const void *packed,
                  int64_t M, const tfc_panels *w, const float *bias, bool accumulate)
 {
     if (M == 0) return;
-    const tfc_kernels *kernels = model->kernels;
-    product_job job = {kernels, y, ld_y, packed, M, w, bias, accumulate, 0, 0, 0};
-    job.block_rows = (ROW_BLOCK + kernels->tile_m - 1) / kernels->tile_m * kernels->tile_m;
-    int64_t n_row_blocks = (M + job.block_rows - 1) / job.block_rows;
-    int64_t n_tasks = (int64_t)tfc_pool_n_threads(pool) * TASKS_PER_THREAD;
-    job.n_groups = (n_tasks + n_row_blocks - 1) / n_row_blocks;
-    if (job.n_groups > w->n_panels) job.n_groups = w->n_panels;
-    job.group_panels = (w->n_panels + job.n_groups - 1) / job.n_groups;
-    job.n_groups = (w->n_panels + job.group_panels - 1) / job.group_panels;
-    tfc_pool_run(pool, n_row_blocks * job.n_groups, product_task, &job);
+    product_job job = {model->kernels, y, ld_y, packed, M, w, bias, accumulate, 0, 0, 0};
+    tfc_pool_run(pool, cut_product(&job, tfc_pool_n_threads(pool)), product_task, &job);
 }
 
 static void product(tfc_forward *f, float *y, int64_t ld_y, const tfc_panels *w, const float *bias,
@@ -242,6 +260,9 @@ static row_range chunk_range(const tfc_forward *f, int64_t i)
 
 static void run_chunks(tfc_forward *f, tfc_task *task)
 {
+    int64_t tile_m = f->kernels->tile_m, n_tiles = (f->M + tile_m - 1) / tile_m;
+    int64_t per_chunk = n_tiles / (4 * tfc_pool_n_threads(f->pool));
+    f->chunk = tile_m * (per_chunk < 1 ? 1 : per_chunk > MAX_CHUNK_TILES ? MAX_CHUNK_TILES : per_chunk);
     tfc_pool_run(f->pool, (f->M + f->chunk - 1) / f->chunk, task, f);
 }
 
@@ -327,7 +348,8 @@ static void attention_task(void *context, int64_t i, int worker)
 {
     tfc_forward *f = context;
     const tfc_hparams *hp = f->hp;
-    const tfc_run *piece = &f->work[i / hp->NKV];
+    const tfc_run *piece =
+        &f->work[f->n_work - 1 - i / hp->NKV]; /* later rows see more: the long ones first */
     int64_t h = i % hp->NKV, HD = hp->HD, group = hp->NH / hp->NKV;
     forward_scratch *scratch = &f->scratch[worker];
     int64_t n_blocks = (piece->position + piece->n_rows + BLOCK - 1) / BLOCK;
@@ -440,12 +462,13 @@ static void gather_wanted(tfc_forward *f)
     f->q = f->q_wanted;
     f->ld_q = Q;
     f->work = f->wanted_pieces;
+    f->n_work = f->n_wanted_pieces;
 }
 
-static void run_attention(tfc_forward *f, int64_t n_pieces)
+static void run_attention(tfc_forward *f)
 {
-    tfc_pool_run(f->pool, n_pieces * f->hp->NKV, attention_task, f);
-    for (int64_t i = 0; i < n_pieces; i++) {
+    tfc_pool_run(f->pool, f->n_work * f->hp->NKV, attention_task, f);
+    for (int64_t i = 0; i < f->n_work; i++) {
         double n = (double)f->work[i].n_rows;
         f->flops += 4.0 * (double)(f->hp->NH * f->hp->HD) * n * ((double)f->work[i].position + (n + 1) / 2);
     }
@@ -460,7 +483,7 @@ static void run_layer(tfc_forward *f, bool last)
     run_chunks(f, place_task);
     if (f->batch.n_copies) tfc_pool_run(f->pool, f->hp->NKV, copy_task, f);
     if (last) gather_wanted(f);
-    run_attention(f, last ? f->n_wanted_pieces : f->n_pieces);
+    run_attention(f);
     run_chunks(f, attended_task);
     product(f, f->rows, C, &w->wo, NULL, true);
     norm_and_pack(f, w->norm2, w->norm2_bias);
@@ -478,6 +501,7 @@ const float *tfc_forward_run(tfc_forward *f)
     f->q = f->wide;
     f->ld_q = f->QKV;
     f->work = f->pieces;
+    f->n_work = f->n_pieces;
     run_chunks(f, embed_task);
     for (f->layer = 0; f->layer < f->hp->L; f->layer++) {
         f->weights = &f->model->packed.layers[f->layer];

@@ -2,7 +2,7 @@
  * and there are never more nodes than blocks. */
 #include "model/kv_tree.h"
 
-#include <sys/mman.h>
+#include "model/layout.h"
 
 enum { BLOCK = TFC_KV_BLOCK, MAX_BLOCKS = 1 << 16, NONE = -1 };
 
@@ -55,7 +55,10 @@ tfc_kv_tree *tfc_kv_tree_create(int64_t n_layers, int64_t n_kv_heads, int64_t he
     tree->nodes = tfc_alloc(n_blocks, sizeof *tree->nodes);
     void *memory = mmap(NULL, tree->n_mapped, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory != MAP_FAILED) tree->memory = memory;
+    if (memory != MAP_FAILED) {
+        tree->memory = memory;
+        tfc_advise_large_pages(memory, tree->n_mapped);
+    }
     if (!tree->nodes || !tree->memory) {
         tfc_fail(err, TFC_ENOMEM, "out of memory (%zu MiB for keys and values; --kv-memory sets it)",
                  tree->n_mapped >> 20);

@@ -3,6 +3,8 @@
 #ifndef TFC_MODEL_LAYOUT_H
 #define TFC_MODEL_LAYOUT_H
 
+#include <sys/mman.h>
+
 #include "base/memory.h"
 
 typedef struct tfc_layout {
@@ -23,6 +25,15 @@ static inline void *tfc_layout_take(tfc_layout *layout, size_t n, size_t size)
     void *start = layout->base ? layout->base + layout->n_bytes : NULL;
     layout->n_bytes = end;
     return start;
+}
+
+/* Asks for large pages where a big array lies: fewer faults, fewer misses of the address cache. */
+static inline void tfc_advise_large_pages(void *memory, size_t n_bytes)
+{
+    const uintptr_t page = (uintptr_t)2 << 20;
+    uintptr_t from = ((uintptr_t)memory + page - 1) & ~(page - 1);
+    uintptr_t to = ((uintptr_t)memory + n_bytes) & ~(page - 1);
+    if (from < to) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
 }
 
 #endif

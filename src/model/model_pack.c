@@ -187,6 +187,7 @@ tfc_status tfc_model_pack(tfc_model *model, tfc_pool *pool, tfc_error *err)
         status = tfc_fail(err, TFC_ENOMEM, "out of memory (packed weights, %zu MiB)", layout.n_bytes >> 20);
         goto cleanup;
     }
+    tfc_advise_large_pages(packed.memory, layout.n_bytes);
     layout = (tfc_layout){.base = packed.memory};
     take_all(&p, &layout, &packed, counted);
     tfc_pool_run(pool, p.n_tasks, pack_task, &p);
