@@ -5,9 +5,10 @@
  * the snippets of a document put together are its text, byte for byte. Everything is checked: a broken line
  * is an error that names file and line, or is counted and left out when `skip_bad_lines` is set.
  *
- * JSON fields: "text" (needed), "id" (else FILE:LINE), "date" or "created" (ISO 8601; the first ten
- * characters count), "url" (or an id that is one), "lang". A document without a date takes the one that its
- * URL holds, else `default_date`. */
+ * JSON fields: "text" (needed), "id" (a text or an integer; else FILE:LINE), "url" or metadata.url (or an id
+ * that is one), "date", "created" or metadata.date (ISO 8601; the first ten characters count; a "date" that
+ * is none is an error). A document without a date takes the one that its URL holds, else `default_date`. An
+ * id that stands twice is a broken line too: what a run keeps is known by it. */
 #ifndef TOOLFORMER_CORPUS_H
 #define TOOLFORMER_CORPUS_H
 
@@ -24,7 +25,7 @@ typedef struct tfc_corpus_params {
     size_t n_files;
     int64_t limit;       /* most documents; -1: all */
     int64_t max_tokens;  /* of a snippet; default 256; 0: whole documents */
-    bool hide_equations; /* `48/2 = 24` becomes `24` */
+    bool hide_equations; /* `48/2 = 24` becomes `24`; `6 bags * 4 pens = 24 pens` becomes `24 pens` */
     bool skip_bad_lines;
     const char *default_date; /* "YYYY-MM-DD" or NULL */
 } tfc_corpus_params;
