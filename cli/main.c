@@ -13,9 +13,13 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
+    {"run", "annotate, filter, train: a corpus and tools in, a model that uses them out", cmd_run},
+    {"annotate", "find, run and score calls in a corpus", cmd_annotate},
+    {"filter", "keep the calls that help: makes the data set", cmd_filter},
     {"train", "fine-tune the model on a data set", cmd_train},
     {"generate", "continue a prompt, with tool calls made on the way", cmd_generate},
     {"chat", "the same, line by line", cmd_chat},
+    {"explain", "the three losses of one call, token by token", cmd_explain},
     {"score", "losses of every token of texts; perplexity of a file", cmd_score},
     {"tokenize", "text to token ids", cmd_tokenize},
     {"detokenize", "token ids to text", cmd_detokenize},
