@@ -34,11 +34,7 @@ static tfc_status parse_call(const char *call, const tfc_tools *tools, const tfc
         memcpy(result->tool, text.data + span.name, span.name_end - span.name);
         result->args = tfc_memdup_text(text.data + span.args, span.args_end - span.args);
         *tool = tfc_tools_find(tools, result->tool);
-        if (!result->args)
-            status = tfc_fail_memory(err, "call");
-        else if (!*tool)
-            status =
-                tfc_fail(err, TFC_ENOTFOUND, "no tool '%s'; `toolformer tool list` shows them", result->tool);
+        if (!result->args) status = tfc_fail_memory(err, "call");
     }
     tfc_buffer_release(&text);
     return status;
