@@ -18,6 +18,8 @@ static const command commands[] = {
     {"filter", "keep the calls that help: makes the data set", cmd_filter},
     {"train", "fine-tune the model on a data set", cmd_train},
     {"generate", "continue a prompt, with tool calls made on the way", cmd_generate},
+    {"eval", "prompts with known answers: how many are right", cmd_eval},
+    {"report", "what a run did, as one HTML file", cmd_report},
     {"chat", "the same, line by line", cmd_chat},
     {"explain", "the three losses of one call, token by token", cmd_explain},
     {"score", "losses of every token of texts; perplexity of a file", cmd_score},
