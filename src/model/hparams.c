@@ -147,7 +147,8 @@ tfc_status tfc_hparams_from_gguf(tfc_hparams *hp, const tfc_gguf *gguf, tfc_erro
                         tfc_name_text(printed, name, n));
     hp->arch = spec->arch;
     hp->rope_factor = 1;
-    status = spec->from_gguf(hp, gguf, err);
+    status = tfc_hparam_only(gguf, "split", "count", 1, err); /* a part of a model that was split */
+    if (status == TFC_OK) status = spec->from_gguf(hp, gguf, err);
     if (status == TFC_OK) status = gguf_vocabulary(hp, gguf, spec->name, err);
     return status == TFC_OK ? check_ranges(hp, err) : status;
 }

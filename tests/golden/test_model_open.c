@@ -315,6 +315,7 @@ static void test_gguf_variants(void **state)
          "value_length 16 differs from the size of keys, 8"},
         {{.key = "llama.attention.key_length", .number = 16},
          "blk.0.attn_q.weight: shape [32, 32] in the file, [64, 32] by the hyperparameters"},
+        {{.key = "split.count", .number = 3}, "unsupported split.count: 3"},
         {{.key = "llama.rope.scaling.type", .number = 1}, "llama.rope.scaling.type: string expected"},
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
