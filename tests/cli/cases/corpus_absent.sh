@@ -1,0 +1,1 @@
+"$T" annotate --model "$MODELS/llama" --corpus nowhere.jsonl --tools Calculator --run r

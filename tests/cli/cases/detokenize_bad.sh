@@ -1,0 +1,1 @@
+echo "1 2 three" | "$T" detokenize --model "$MODELS/llama"

@@ -1,0 +1,1 @@
+echo "1 277" | "$T" detokenize --model "$MODELS/llama"

@@ -1,0 +1,1 @@
+"$T" doctor --model "$MODELS/llama" --json

@@ -1,0 +1,1 @@
+printf abc | "$T" explain --model "$MODELS/llama" --call 'Calculator(1 + 1)' --at 77

@@ -1,0 +1,1 @@
+"$T" filter --run r --tau-f high

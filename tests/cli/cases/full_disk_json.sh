@@ -1,0 +1,1 @@
+echo the | "$T" tokenize --model "$MODELS/llama" --json >/dev/full

@@ -1,0 +1,1 @@
+printf '\303(' | "$T" generate --model "$MODELS/llama"

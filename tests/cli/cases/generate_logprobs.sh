@@ -1,0 +1,1 @@
+"$T" generate --model "$MODELS/llama" --tools none --max-tokens 3 --ignore-eos --json --logprobs the

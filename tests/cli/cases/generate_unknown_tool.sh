@@ -1,0 +1,1 @@
+"$T" generate --model "$MODELS/llama" --tools Teapot x

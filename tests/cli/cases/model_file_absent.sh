@@ -1,0 +1,1 @@
+echo x | "$T" tokenize --model /nowhere/x.gguf

@@ -1,0 +1,2 @@
+printf GGUF >broken.gguf
+echo x | "$T" tokenize --model broken.gguf

@@ -1,0 +1,1 @@
+"$T" model info "$MODELS/llama" --json

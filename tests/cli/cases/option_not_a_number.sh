@@ -1,0 +1,1 @@
+"$T" generate --max-tokens many x

@@ -1,0 +1,1 @@
+"$T" generate --temperature -1 x

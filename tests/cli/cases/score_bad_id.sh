@@ -1,0 +1,1 @@
+echo '{"ids":[1,999]}' | "$T" score --model "$MODELS/llama"

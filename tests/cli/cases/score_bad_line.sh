@@ -1,0 +1,1 @@
+printf '{"text":"a"}\n{"text":' | "$T" score --model "$MODELS/llama" >out

@@ -1,0 +1,1 @@
+printf '{"text":"a\377"}\n' | "$T" score --model "$MODELS/llama"

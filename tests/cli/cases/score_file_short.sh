@@ -1,0 +1,2 @@
+echo a >text
+"$T" score --model "$MODELS/llama" --file text

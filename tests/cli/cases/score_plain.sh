@@ -1,0 +1,1 @@
+echo '{"text":"the of"}' | "$T" score --model "$MODELS/llama" --cpu ref --operand f32

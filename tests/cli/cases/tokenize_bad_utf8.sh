@@ -1,0 +1,1 @@
+printf 'ab\377c' | "$T" tokenize --model "$MODELS/llama"

@@ -1,0 +1,1 @@
+"$T" tool call Calculator "1 / 0"

@@ -1,0 +1,1 @@
+"$T" train --model "$MODELS/llama" --data nowhere.jsonl --out r

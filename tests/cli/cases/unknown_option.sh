@@ -1,0 +1,1 @@
+"$T" score --wibble 3

@@ -1,0 +1,2 @@
+"$T" --version
+"$T" score --version
