@@ -11,6 +11,7 @@
 #include "open_model.h"
 #include "output.h"
 #include "toolformer/recipe.h"
+#include "toolformer/report.h"
 #include "train_options.h"
 
 typedef struct job {
@@ -152,7 +153,7 @@ static void print_summary(const job *self)
     cli_train_print(&self->trained);
     cli_printf("seconds    annotate %.1f, filter %.1f, control %.1f, train %.1f\n", self->seconds.annotate,
                self->seconds.filter, self->seconds.control, self->seconds.train);
-    cli_printf("model      %s/model\n", self->out);
+    cli_printf("model      %s/model\nreport     %s/report.html\n", self->out, self->out);
 }
 
 static bool summary_json(const job *self, const char *model_path, cli_json *line)
@@ -196,6 +197,9 @@ static int finish(const job *self, const char *model_path)
     bool ok = path && summary_json(self, model_path, &line);
     if (ok) ok = cli_json_save(&line, path);
     free(path);
+    tfc_error err;
+    tfc_error_init(&err);
+    if (ok && tfc_report_write(self->out, 0, &err) != TFC_OK) return cli_fail_error(&err);
     if (ok && self->common.json) ok = summary_json(self, model_path, &line) && cli_json_print(&line);
     if (ok && !self->common.json) print_summary(self);
     return ok ? CLI_OK : CLI_FAILURE;

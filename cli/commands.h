@@ -4,6 +4,7 @@
 #define CLI_COMMANDS_H
 
 int cmd_annotate(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_chat(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_report(int argc, char **argv);

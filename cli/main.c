@@ -28,6 +28,7 @@ static const command commands[] = {
     {"export", "a run's model or data set for other programs", cmd_export},
     {"tool", "list, show and call tools", cmd_tool},
     {"model", "info, fetch and export of models", cmd_model},
+    {"bench", "how fast this machine works, beside its limits", cmd_bench},
     {"doctor", "what this machine has and what is missing", cmd_doctor},
 };
 
