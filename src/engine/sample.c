@@ -9,7 +9,8 @@ enum { MAX_LIVE = 64 };
 
 typedef struct live_request {
     tfc_sample_request *request;
-    int32_t *ids; /* [n_ids + max_new] prompt, then new ids */
+    int64_t number; /* of the request, for messages */
+    int32_t *ids;   /* [n_ids + max_new] prompt, then new ids */
     int64_t n_ids;
     int32_t row; /* the wanted one: n_ids - 1 */
     uint32_t state;
@@ -66,10 +67,10 @@ static tfc_status check_request(const tfc_session *session, const tfc_sample_req
     return TFC_OK;
 }
 
-static bool start_request(live_request *live, tfc_sample_request *request)
+static bool start_request(live_request *live, tfc_sample_request *request, int64_t number)
 {
     size_t n = (size_t)request->n_ids + (size_t)request->max_new;
-    *live = (live_request){.request = request, .n_ids = request->n_ids};
+    *live = (live_request){.request = request, .number = number, .n_ids = request->n_ids};
     live->ids = tfc_alloc(n, sizeof *live->ids);
     if (!live->ids) return false;
     memcpy(live->ids, request->ids, (size_t)request->n_ids * sizeof *live->ids);
@@ -158,7 +159,8 @@ static tfc_status step(sampling *s, tfc_error *err)
     for (int64_t i = 0; i < s->n_live; i++) {
         live_request *live = &s->live[i];
         /* A request that outgrew the KV memory while it was sampled. */
-        tfc_status status = tfc_session_check_ids(session, live->ids, live->n_ids, live->n_ids, i, err);
+        tfc_status status =
+            tfc_session_check_ids(session, live->ids, live->n_ids, live->n_ids, live->number, err);
         if (status != TFC_OK) return status;
         live->row = (int32_t)live->n_ids - 1;
         s->items[i] = (tfc_item){.ids = live->ids, .n = live->n_ids, .rows = &live->row, .n_rows = 1};
@@ -193,8 +195,8 @@ static tfc_status run(sampling *s, tfc_sample_request *requests, const int64_t *
 {
     int64_t next = 0;
     while (next < n || s->n_live > 0) {
-        while (s->n_live < MAX_LIVE && next < n)
-            if (!start_request(&s->live[s->n_live++], &requests[order[next++]]))
+        for (; s->n_live < MAX_LIVE && next < n; next++)
+            if (!start_request(&s->live[s->n_live++], &requests[order[next]], order[next]))
                 return tfc_fail_memory(err, "requests");
         tfc_status status = step(s, err);
         if (status != TFC_OK) return status;

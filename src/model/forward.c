@@ -1,76 +1,37 @@
-/* A layer is a row of parallel loops; each loop ends before the next begins:
- *
- *   norm and pack → product (q,k,v) → rotate, store keys and values → copies → attention
- *   → pack → product (out), added to x → norm and pack → product (up) → activate and pack
- *   → product (down), added to x
- *
- * In the last layer only the wanted rows go on after the keys and values are stored: they are gathered, and
- * the rest of the layer runs on those.
- * Sizes: M rows, C width, NH query heads, NKV key heads of HD, I inner size, QKV = (NH + 2 NKV) HD. */
-#include "model/forward.h"
+/* A pass: rows are embedded; in every layer keys and values are stored, positions that a sequence shares in
+ * part are copied, the rows attend; forward_few.c and forward_many.c do what lies between. In the last layer
+ * only the wanted rows go on after the keys and values are stored: they are gathered, and the rest of the
+ * layer runs on those. */
+#include "model/forward_inside.h"
 
-#include "model/layout.h"
+enum { BLOCK = TFC_KV_BLOCK, PIECE_ROWS = 32, EMBED_ROWS = 32 };
 
-enum { BLOCK = TFC_KV_BLOCK, PIECE_ROWS = 32, MAX_CHUNK_TILES = 2 };
-/* Of a product: rows that are multiplied together; how many tasks a thread should get; multiply-adds that are
- * worth a task. */
-enum { ROW_BLOCK = 128, MIN_TASKS_PER_THREAD = 5, MAX_TASKS_PER_THREAD = 24, TASK_PRODUCTS = 2 << 20 };
-
-/* Per-thread memory. */
-typedef struct forward_scratch {
-    float *attention;
-    const float **k_blocks, **v_blocks; /* [max_blocks] */
-} forward_scratch;
-
-struct tfc_forward {
-    const tfc_model *model;
-    const tfc_kernels *kernels;
-    const tfc_hparams *hp;
-    tfc_kv_tree *tree;
-    tfc_pool *pool;
-    int64_t max_rows, max_blocks, max_positions;
-    int64_t QKV, UP; /* columns of the products */
-    int64_t chunk;   /* rows of an element-wise task, a multiple of tile_m */
-    tfc_batch batch;
-    void *memory;
-    float *x, *x_wanted;             /* [max_rows, C] */
-    float *wide;                     /* [max_rows, max(QKV, UP)] q, k, v; then the MLP's inner rows */
-    float *a;                        /* [max_rows, max(C, NH*HD, I)] what is packed next */
-    float *q_wanted;                 /* [max_rows, NH*HD] */
-    void *packed;                    /* max_rows packed rows of at most that width */
-    tfc_run *pieces, *wanted_pieces; /* runs cut to PIECE_ROWS */
-    int64_t n_pieces, n_wanted_pieces;
-    float *rope; /* [max_positions][n_rot], the first n_rope filled */
-    double *rope_frequencies;
-    int64_t n_rope;
-    forward_scratch *scratch; /* [n_threads] */
-    float scale;              /* 1/sqrt(HD) */
-    double flops;
-
-    /* the rows at work: all, or the wanted ones in the last layer */
-    int64_t layer, M;
-    const tfc_packed_layer *weights;
-    const float *norm, *norm_bias;
-    float *rows;
-    const float *q;
-    int64_t ld_q;
-    const tfc_run *work; /* [n_work] */
-    int64_t n_work;
-};
-
-static int64_t max3(int64_t a, int64_t b, int64_t c)
+static int64_t larger(int64_t a, int64_t b)
 {
-    int64_t m = a > b ? a : b;
-    return m > c ? m : c;
+    return a > b ? a : b;
+}
+
+static void take_scratch(tfc_forward *f, tfc_layout *layout, tfc_forward_scratch *s)
+{
+    const tfc_hparams *hp = f->hp;
+    size_t R = (size_t)f->block_rows, n_blocks = (size_t)f->max_blocks;
+    int64_t widest = larger(larger(hp->C, f->Q), hp->I);
+    s->attention = tfc_layout_take(layout, f->kernels->attention_scratch(hp->HD), sizeof(float));
+    s->k_blocks = tfc_layout_take(layout, n_blocks, sizeof *s->k_blocks);
+    s->v_blocks = tfc_layout_take(layout, n_blocks, sizeof *s->v_blocks);
+    s->normed = tfc_layout_take(layout, R * (size_t)hp->C, sizeof(float));
+    s->inner =
+        tfc_layout_take(layout, R * 2 * (size_t)(TFC_INNER_COLUMNS + f->kernels->panel_n), sizeof(float));
+    s->active = tfc_layout_take(layout, R * (size_t)hp->I, sizeof(float));
+    s->packed = tfc_layout_take(layout, 1, f->kernels->rows_bytes(f->block_rows, widest, f->model->operand));
 }
 
 /* All arrays, in order; see tfc_layout. */
 static void take_arrays(tfc_forward *f, tfc_layout *layout)
 {
     const tfc_hparams *hp = f->hp;
-    size_t M = (size_t)f->max_rows, C = (size_t)hp->C, Q = (size_t)(hp->NH * hp->HD);
-    size_t width = (size_t)max3(hp->C, hp->NH * hp->HD, hp->I);
-    size_t wide = (size_t)(f->QKV > f->UP ? f->QKV : f->UP), row;
+    size_t M = (size_t)f->max_rows, C = (size_t)hp->C, Q = (size_t)f->Q, few = (size_t)f->few_rows, most;
+    int64_t widest = larger(larger(hp->C, f->Q), hp->I);
     tfc_batch *batch = &f->batch;
     batch->ids = tfc_layout_take(layout, M, sizeof *batch->ids);
     batch->positions = tfc_layout_take(layout, M, sizeof *batch->positions);
@@ -80,26 +41,26 @@ static void take_arrays(tfc_forward *f, tfc_layout *layout)
     batch->wanted = tfc_layout_take(layout, M, sizeof *batch->wanted);
     f->pieces = tfc_layout_take(layout, M, sizeof *f->pieces);
     f->wanted_pieces = tfc_layout_take(layout, M, sizeof *f->wanted_pieces);
-    if (!tfc_size_mul(M, wide + width + Q + 2 * C, &row)) layout->overflow = true;
+    /* the products below fit when this one does */
+    if (!tfc_size_mul(M > few ? M : few, 8 * (C + (size_t)f->QKV + (size_t)f->UP), &most))
+        layout->overflow = true;
     f->x = tfc_layout_take(layout, M * C, sizeof(float));
     f->x_wanted = tfc_layout_take(layout, M * C, sizeof(float));
-    f->wide = tfc_layout_take(layout, M * wide, sizeof(float));
-    f->a = tfc_layout_take(layout, M * width, sizeof(float));
+    f->qkv = tfc_layout_take(layout, M * (size_t)f->QKV, sizeof(float));
+    f->attended = tfc_layout_take(layout, M * Q, sizeof(float));
     f->q_wanted = tfc_layout_take(layout, M * Q, sizeof(float));
-    f->packed =
-        tfc_layout_take(layout, 1, f->kernels->rows_bytes(f->max_rows, (int64_t)width, f->model->operand));
+    f->normed = tfc_layout_take(layout, few * C, sizeof(float));
+    f->up = tfc_layout_take(layout, few * (size_t)f->UP, sizeof(float));
+    f->active = tfc_layout_take(layout, few * (size_t)hp->I, sizeof(float));
+    f->packed = tfc_layout_take(layout, 1, f->kernels->rows_bytes(f->few_rows, widest, f->model->operand));
     if (hp->rope) {
         f->rope = tfc_layout_take(layout, (size_t)f->max_positions * (size_t)hp->n_rot, sizeof(float));
         f->rope_frequencies = tfc_layout_take(layout, (size_t)hp->n_rot / 2, sizeof(double));
     }
-    size_t n_threads = (size_t)tfc_pool_n_threads(f->pool), n_blocks = (size_t)f->max_blocks;
-    forward_scratch *scratch = tfc_layout_take(layout, n_threads, sizeof *scratch);
-    for (size_t i = 0; i < n_threads; i++) {
-        forward_scratch s;
-        s.attention = tfc_layout_take(layout, f->kernels->attention_scratch(hp->HD), sizeof(float));
-        s.k_blocks = tfc_layout_take(layout, n_blocks, sizeof *s.k_blocks);
-        s.v_blocks = tfc_layout_take(layout, n_blocks, sizeof *s.v_blocks);
-        if (scratch) scratch[i] = s;
+    tfc_forward_scratch *scratch = tfc_layout_take(layout, (size_t)f->n_threads, sizeof *scratch);
+    for (int i = 0; i < f->n_threads; i++) {
+        tfc_forward_scratch s;
+        take_scratch(f, layout, scratch ? &scratch[i] : &s);
     }
     f->scratch = scratch;
 }
@@ -120,6 +81,10 @@ tfc_forward *tfc_forward_create(const tfc_model *model, tfc_kv_tree *tree, tfc_p
     f->max_rows = max_rows;
     f->max_positions = max_positions;
     f->max_blocks = (max_positions + BLOCK - 1) / BLOCK;
+    f->n_threads = tfc_pool_n_threads(pool);
+    f->block_rows = larger(TFC_BLOCK_ROWS / f->kernels->tile_m, 1) * f->kernels->tile_m;
+    f->few_rows = tfc_smaller(max_rows, (int64_t)f->n_threads * TFC_MANY_ROWS);
+    f->Q = hp->NH * hp->HD;
     f->QKV = (hp->NH + 2 * hp->NKV) * hp->HD;
     f->UP = hp->gated ? 2 * hp->I : hp->I;
     f->scale = (float)(1 / __builtin_sqrt((double)hp->HD));
@@ -183,135 +148,30 @@ void tfc_model_norm(const tfc_model *model, float *y, const float *x, const floa
         model->kernels->rmsnorm(y, x, weight, hp->C, hp->epsilon);
 }
 
-/* ---- products ---- */
-
-typedef struct product_job {
-    const tfc_kernels *kernels;
-    float *y;
-    int64_t ld_y;
-    const void *packed;
-    int64_t M;
-    const tfc_panels *w;
-    const float *bias;
-    bool accumulate;
-    int64_t block_rows, group_panels, n_groups;
-} product_job;
-
-static void product_task(void *context, int64_t i, int worker)
-{
-    (void)worker;
-    const product_job *job = context;
-    int64_t m_from = i / job->n_groups * job->block_rows, p_from = i % job->n_groups * job->group_panels;
-    int64_t m_to = m_from + job->block_rows < job->M ? m_from + job->block_rows : job->M;
-    int64_t p_to = p_from + job->group_panels;
-    if (p_to > job->w->n_panels) p_to = job->w->n_panels;
-    job->kernels->gemm(job->y, job->ld_y, job->packed, job->M, m_from, m_to, job->w, p_from, p_to, job->bias,
-                       job->accumulate);
-}
-
-/* Cuts the product into tasks: blocks of rows whose packed form stays in L2, then groups of panels; small
- * ones, so that the threads end together, but of some 20 microseconds where there is work for that. */
-static int64_t cut_product(product_job *job, int64_t n_threads)
-{
-    const tfc_kernels *kernels = job->kernels;
-    int64_t n_tiles = (job->M + kernels->tile_m - 1) / kernels->tile_m;
-    int64_t n_blocks = (job->M + ROW_BLOCK - 1) / ROW_BLOCK, n_panels = job->w->n_panels;
-    job->block_rows = (n_tiles + n_blocks - 1) / n_blocks * kernels->tile_m;
-    n_blocks = (job->M + job->block_rows - 1) / job->block_rows;
-    int64_t most_groups = (n_threads * MAX_TASKS_PER_THREAD + n_blocks - 1) / n_blocks;
-    int64_t least_groups = (n_threads * MIN_TASKS_PER_THREAD + n_blocks - 1) / n_blocks;
-    int64_t smallest = (n_panels + most_groups - 1) / most_groups;
-    int64_t largest = (n_panels + least_groups - 1) / least_groups;
-    int64_t enough = TASK_PRODUCTS / (job->block_rows * kernels->panel_n * job->w->K) + 1;
-    int64_t group = enough < smallest ? smallest : enough > largest ? largest : enough;
-    /* With few rows the kernels take several panels together. */
-    if (job->M < kernels->tile_m) group = (group + 3) / 4 * 4;
-    job->group_panels = group;
-    job->n_groups = (n_panels + group - 1) / group;
-    return n_blocks * job->n_groups;
-}
-
-void tfc_product(const tfc_model *model, tfc_pool *pool, float *y, int64_t ld_y, const void *packed,
-                 int64_t M, const tfc_panels *w, const float *bias, bool accumulate)
-{
-    if (M == 0) return;
-    product_job job = {model->kernels, y, ld_y, packed, M, w, bias, accumulate, 0, 0, 0};
-    tfc_pool_run(pool, cut_product(&job, tfc_pool_n_threads(pool)), product_task, &job);
-}
-
-static void product(tfc_forward *f, float *y, int64_t ld_y, const tfc_panels *w, const float *bias,
-                    bool accumulate)
-{
-    tfc_product(f->model, f->pool, y, ld_y, f->packed, f->M, w, bias, accumulate);
-    f->flops += 2.0 * (double)f->M * (double)w->N * (double)w->K;
-}
-
-/* ---- element-wise steps over chunks of rows ---- */
-
-typedef struct row_range {
-    int64_t from, to;
-} row_range;
-
-static row_range chunk_range(const tfc_forward *f, int64_t i)
-{
-    int64_t from = i * f->chunk, to = from + f->chunk;
-    return (row_range){from, to < f->M ? to : f->M};
-}
-
-static void run_chunks(tfc_forward *f, tfc_task *task)
-{
-    int64_t tile_m = f->kernels->tile_m, n_tiles = (f->M + tile_m - 1) / tile_m;
-    int64_t per_chunk = n_tiles / (4 * tfc_pool_n_threads(f->pool));
-    f->chunk = tile_m * (per_chunk < 1 ? 1 : per_chunk > MAX_CHUNK_TILES ? MAX_CHUNK_TILES : per_chunk);
-    tfc_pool_run(f->pool, (f->M + f->chunk - 1) / f->chunk, task, f);
-}
-
-static void pack(tfc_forward *f, row_range range, int64_t K)
-{
-    f->kernels->pack_rows(f->packed, f->M, K, f->model->operand, range.from, range.to, f->a, K, 1);
-}
-
 static void embed_task(void *context, int64_t i, int worker)
 {
     (void)worker;
     tfc_forward *f = context;
     const float *table = f->model->packed.position_embedding;
-    row_range range = chunk_range(f, i);
-    int64_t C = f->hp->C;
-    for (int64_t r = range.from; r < range.to; r++) {
+    int64_t C = f->hp->C, to = tfc_smaller((i + 1) * EMBED_ROWS, f->M);
+    for (int64_t r = i * EMBED_ROWS; r < to; r++) {
         tfc_weight_rows(&f->model->weights.token_embedding, f->batch.ids[r], 1, f->x + r * C);
         if (table) f->kernels->add(f->x + r * C, table + f->batch.positions[r] * C, C);
     }
 }
 
-static void norm_task(void *context, int64_t i, int worker)
+void tfc_forward_add_bias(tfc_forward *f, const float *bias, int64_t from, int64_t to)
 {
-    (void)worker;
-    tfc_forward *f = context;
-    row_range range = chunk_range(f, i);
     int64_t C = f->hp->C;
-    for (int64_t r = range.from; r < range.to; r++)
-        tfc_model_norm(f->model, f->a + r * C, f->rows + r * C, f->norm, f->norm_bias);
-    pack(f, range, C);
+    for (int64_t r = from; bias && r < to; r++) f->kernels->add(f->rows + r * C, bias, C);
 }
 
-static void norm_and_pack(tfc_forward *f, const float *weight, const float *bias)
+void tfc_forward_place(tfc_forward *f, int64_t layer, int64_t from, int64_t to)
 {
-    f->norm = weight;
-    f->norm_bias = bias;
-    run_chunks(f, norm_task);
-}
-
-/* Rotates q and k of a row, then stores k and v. */
-static void place_task(void *context, int64_t i, int worker)
-{
-    (void)worker;
-    tfc_forward *f = context;
     const tfc_hparams *hp = f->hp;
     int64_t HD = hp->HD, n_rotated = hp->rope ? hp->NH + hp->NKV : 0;
-    row_range range = chunk_range(f, i);
-    for (int64_t r = range.from; r < range.to; r++) {
-        float *row = f->wide + r * f->QKV;
+    for (int64_t r = from; r < to; r++) {
+        float *row = f->qkv + r * f->QKV;
         int64_t position = f->batch.positions[r];
         for (int64_t h = 0; h < n_rotated; h++)
             f->kernels->rope(row + h * HD, f->rope + position * hp->n_rot, hp->n_rot, hp->rope_interleaved,
@@ -319,7 +179,7 @@ static void place_task(void *context, int64_t i, int worker)
         if (f->batch.store[r] < 0) continue;
         for (int64_t h = 0; h < hp->NKV; h++) {
             const float *k = row + (hp->NH + h) * HD, *v = row + (hp->NH + hp->NKV + h) * HD;
-            float *keys = tfc_kv_tree_keys(f->tree, f->batch.store[r], f->layer, h);
+            float *keys = tfc_kv_tree_keys(f->tree, f->batch.store[r], layer, h);
             float *values = keys + HD * BLOCK + position % BLOCK * HD;
             for (int64_t d = 0; d < HD; d++) keys[d * BLOCK + position % BLOCK] = k[d];
             memcpy(values, v, (size_t)HD * sizeof *v);
@@ -351,7 +211,7 @@ static void attention_task(void *context, int64_t i, int worker)
     const tfc_run *piece =
         &f->work[f->n_work - 1 - i / hp->NKV]; /* later rows see more: the long ones first */
     int64_t h = i % hp->NKV, HD = hp->HD, group = hp->NH / hp->NKV;
-    forward_scratch *scratch = &f->scratch[worker];
+    tfc_forward_scratch *scratch = &f->scratch[worker];
     int64_t n_blocks = (piece->position + piece->n_rows + BLOCK - 1) / BLOCK;
     for (int64_t b = 0; b < n_blocks; b++) {
         const float *keys = tfc_kv_tree_keys(f->tree, f->batch.blocks[piece->first_block + b], f->layer, h);
@@ -359,9 +219,9 @@ static void attention_task(void *context, int64_t i, int worker)
         scratch->v_blocks[b] = keys + HD * BLOCK;
     }
     tfc_attention_args args = {
-        .out = f->a + piece->row * hp->NH * HD + h * group * HD,
+        .out = f->attended + piece->row * f->Q + h * group * HD,
         .q = f->q + piece->row * f->ld_q + h * group * HD,
-        .ld_out = hp->NH * HD,
+        .ld_out = f->Q,
         .ld_q = f->ld_q,
         .n_rows = piece->n_rows,
         .group = group,
@@ -374,37 +234,6 @@ static void attention_task(void *context, int64_t i, int worker)
     };
     f->kernels->attention(&args);
 }
-
-/* Packs the heads' outputs. The product that follows is added to x, so its bias goes to x here. */
-static void attended_task(void *context, int64_t i, int worker)
-{
-    (void)worker;
-    tfc_forward *f = context;
-    row_range range = chunk_range(f, i);
-    int64_t C = f->hp->C;
-    for (int64_t r = range.from; f->weights->wo_bias && r < range.to; r++)
-        f->kernels->add(f->rows + r * C, f->weights->wo_bias, C);
-    pack(f, range, f->hp->NH * f->hp->HD);
-}
-
-static void activate_task(void *context, int64_t i, int worker)
-{
-    (void)worker;
-    tfc_forward *f = context;
-    row_range range = chunk_range(f, i);
-    int64_t C = f->hp->C, I = f->hp->I;
-    for (int64_t r = range.from; r < range.to; r++) {
-        const float *up = f->wide + r * f->UP;
-        if (f->hp->gated)
-            f->kernels->swiglu(f->a + r * I, up, up + I, I);
-        else
-            f->kernels->gelu(f->a + r * I, up, I);
-        if (f->weights->w_down_bias) f->kernels->add(f->rows + r * C, f->weights->w_down_bias, C);
-    }
-    pack(f, range, I);
-}
-
-/* ---- the pass ---- */
 
 static void add_pieces(tfc_run *pieces, int64_t *n, const tfc_run *run)
 {
@@ -451,11 +280,11 @@ static void fill_rope(tfc_forward *f)
 /* Puts the wanted rows of x and q together; the rest of the last layer runs on them. */
 static void gather_wanted(tfc_forward *f)
 {
-    int64_t C = f->hp->C, Q = f->hp->NH * f->hp->HD;
+    int64_t C = f->hp->C, Q = f->Q;
     for (int64_t w = 0; w < f->batch.n_wanted; w++) {
         int64_t r = f->batch.wanted[w];
         memcpy(f->x_wanted + w * C, f->x + r * C, (size_t)C * sizeof(float));
-        memcpy(f->q_wanted + w * Q, f->wide + r * f->QKV, (size_t)Q * sizeof(float));
+        memcpy(f->q_wanted + w * Q, f->qkv + r * f->QKV, (size_t)Q * sizeof(float));
     }
     f->M = f->batch.n_wanted;
     f->rows = f->x_wanted;
@@ -465,47 +294,57 @@ static void gather_wanted(tfc_forward *f)
     f->n_work = f->n_wanted_pieces;
 }
 
-static void run_attention(tfc_forward *f)
+static void attend(tfc_forward *f, int64_t layer, bool last)
 {
-    tfc_pool_run(f->pool, f->n_work * f->hp->NKV, attention_task, f);
-    for (int64_t i = 0; i < f->n_work; i++) {
-        double n = (double)f->work[i].n_rows;
-        f->flops += 4.0 * (double)(f->hp->NH * f->hp->HD) * n * ((double)f->work[i].position + (n + 1) / 2);
-    }
-}
-
-static void run_layer(tfc_forward *f, bool last)
-{
-    const tfc_packed_layer *w = f->weights;
-    int64_t C = f->hp->C;
-    norm_and_pack(f, w->norm1, w->norm1_bias);
-    product(f, f->wide, f->QKV, &w->qkv, w->qkv_bias, false);
-    run_chunks(f, place_task);
+    f->layer = layer;
     if (f->batch.n_copies) tfc_pool_run(f->pool, f->hp->NKV, copy_task, f);
     if (last) gather_wanted(f);
-    run_attention(f);
-    run_chunks(f, attended_task);
-    product(f, f->rows, C, &w->wo, NULL, true);
-    norm_and_pack(f, w->norm2, w->norm2_bias);
-    product(f, f->wide, f->UP, &w->up, w->w_up_bias, false);
-    run_chunks(f, activate_task);
-    product(f, f->rows, C, &w->down, NULL, true);
+    tfc_pool_run(f->pool, f->n_work * f->hp->NKV, attention_task, f);
+}
+
+static bool many_rows(const tfc_forward *f)
+{
+    return f->M > f->few_rows;
+}
+
+/* Multiply-adds × 2 of the pass that was planned. */
+static double count_flops(const tfc_forward *f)
+{
+    const tfc_hparams *hp = f->hp;
+    double C = (double)hp->C, all = (double)f->batch.n_rows, wanted = (double)f->batch.n_wanted;
+    double before = C * (double)f->QKV, after = C * (double)(f->Q + f->UP + hp->I), attended = 0, last = 0;
+    for (int64_t i = 0; i < f->n_pieces; i++)
+        attended += (double)f->pieces[i].n_rows *
+                    ((double)f->pieces[i].position + ((double)f->pieces[i].n_rows + 1) / 2);
+    for (int64_t i = 0; i < f->n_wanted_pieces; i++)
+        last += (double)f->wanted_pieces[i].n_rows *
+                ((double)f->wanted_pieces[i].position + ((double)f->wanted_pieces[i].n_rows + 1) / 2);
+    double L = (double)hp->L, attention = 2 * (double)f->Q * ((L - 1) * attended + last);
+    return 2 * (L * before * all + after * ((L - 1) * all + wanted) + attention);
 }
 
 const float *tfc_forward_run(tfc_forward *f)
 {
     plan_pieces(f);
+    f->flops += count_flops(f);
     if (f->hp->rope) fill_rope(f);
     f->M = f->batch.n_rows;
     f->rows = f->x;
-    f->q = f->wide;
+    f->q = f->qkv;
     f->ld_q = f->QKV;
     f->work = f->pieces;
     f->n_work = f->n_pieces;
-    run_chunks(f, embed_task);
-    for (f->layer = 0; f->layer < f->hp->L; f->layer++) {
-        f->weights = &f->model->packed.layers[f->layer];
-        run_layer(f, f->layer == f->hp->L - 1);
+    tfc_pool_run(f->pool, (f->M + EMBED_ROWS - 1) / EMBED_ROWS, embed_task, f);
+    /* Between layers the rows are the same, so many of them go from one attention straight to the next. */
+    if (many_rows(f)) tfc_forward_many_before(f, 0);
+    for (int64_t layer = 0; layer < f->hp->L; layer++) {
+        bool last = layer == f->hp->L - 1;
+        if (!many_rows(f)) tfc_forward_few_before(f, layer);
+        attend(f, layer, last);
+        if (many_rows(f))
+            tfc_forward_many_after(f, layer, last);
+        else
+            tfc_forward_few_after(f, layer);
     }
     return f->x_wanted;
 }
