@@ -64,7 +64,7 @@ static void print_option(const cli_option *option)
 {
     int n = cli_printf("  --%s%s%s", option->name, option->argument ? " " : "",
                        option->argument ? option->argument : "");
-    if (n >= HELP_COLUMN) {
+    if (n > HELP_COLUMN - 2) {
         cli_puts("\n");
         n = 0;
     }
