@@ -131,8 +131,8 @@ int cmd_eval(int argc, char **argv)
         .synopsis = "--data FILE [options]",
         .text =
             "Continues prompts with known answers and counts the right ones. The text of calls is taken out\n"
-            "before scoring. A number is compared with the first number written (after = when there is an\n"
-            "equation); anything else must occur within the first five words.",
+            "before scoring. A number is compared with the first number written (in an equation: the one\n"
+            "after its =); anything else must occur within the first five words.",
         .example = "toolformer eval --data examples/demo/prompts.jsonl --tools Calculator,Calendar",
         .options = options,
         .n_options = sizeof options / sizeof *options};

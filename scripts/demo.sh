@@ -17,8 +17,8 @@ mkdir -p "$run"
 
 ask() { # file, further options
     out=$1; shift
-    ./build/toolformer eval --data examples/demo/prompts.jsonl --tools Calculator,Calendar --recipe small \
-        --max-tokens 64 --json "$@" >"$out.partial"
+    ./build/toolformer eval --data examples/demo/prompts.jsonl --tools Calculator,Calendar \
+        --top-k 3 --max-tokens 64 --json "$@" >"$out.partial"
     mv "$out.partial" "$out"
 }
 
@@ -43,9 +43,13 @@ for name, total in (("before", before[-1]), ("after", after[-1])):
     print(f"{name}: {round(total['called_share'] * total['n'])} of {total['n']} called a tool, {total['called_right']} the right one, "
           f"{total['correct_through']} answered right through it")
 summary = json.load(open(f"{run}/summary.json", encoding="utf-8"))
-print(f"calls kept per 100 texts: {summary['filter']['calls_per_100_texts']:.1f}" if "calls_per_100_texts" in summary["filter"] else "", end="")
-control = summary["control"]
+annotated, control = summary["annotate"], summary["control"]
+print(f"calls kept: {summary['filter']['calls']} in {summary['filter']['texts']} of {summary['filter']['snippets']} texts, "
+      f"{100 * summary['filter']['calls'] / summary['filter']['snippets']:.0f} per 100 texts")
 if control["n"]:
-    print(f"\nkept with their own results: {100 * control['kept_own'] / control['n']:.0f} %, with shuffled results: {100 * control['kept_other'] / control['n']:.0f} %")
+    print(f"of {control['n']} calls judged again: {100 * control['kept_own'] / control['n']:.0f} % pass with their own results, "
+          f"{100 * control['kept_other'] / control['n']:.0f} % with shuffled ones")
+print("saved by exact pruning: " + ", ".join(f"{value} {key[7:].replace('_', ' ')}" for key, value in annotated.items() if key.startswith("pruned_")))
+print("seconds: " + ", ".join(f"{key} {value:.0f}" for key, value in summary["seconds"].items()))
 PYTHON
 echo "report: $run/report.html, model: $run/model; $(($(date +%s) - start)) s in all"

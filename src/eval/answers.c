@@ -10,13 +10,25 @@
 
 enum { WORDS = 5 };
 
+/* Where the equation that holds the number ends its left side: the byte of its `=`; n when it is in none. */
+static size_t equation_sign(const char *text, size_t n, size_t from)
+{
+    for (size_t i = from; i < n; i++) {
+        if (text[i] == '=') return i;
+        if (!strchr("0123456789.,%$ +-*/x()", text[i])) return n;
+    }
+    return n;
+}
+
 bool tfc_predicted_number(const char *output, size_t n, size_t *begin, size_t *end)
 {
-    const char *equals = memchr(output, '=', n);
     tfc_number number;
-    size_t from = equals ? (size_t)(equals - output) + 1 : 0;
-    if (!tfc_number_scan(output, n, from, &number) && !(from && tfc_number_scan(output, n, 0, &number)))
-        return false;
+    if (!tfc_number_scan(output, n, 0, &number)) return false;
+    size_t equals = equation_sign(output, n, number.end);
+    if (equals < n) {
+        tfc_number after;
+        if (tfc_number_scan(output, n, equals + 1, &after)) number = after;
+    }
     *begin = number.begin;
     *end = number.end;
     return true;
