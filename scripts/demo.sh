@@ -49,7 +49,7 @@ print(f"calls kept: {summary['filter']['calls']} in {summary['filter']['texts']}
 if control["n"]:
     print(f"of {control['n']} calls judged again: {100 * control['kept_own'] / control['n']:.0f} % pass with their own results, "
           f"{100 * control['kept_other'] / control['n']:.0f} % with shuffled ones")
-print("saved by exact pruning: " + ", ".join(f"{value} {key[7:].replace('_', ' ')}" for key, value in annotated.items() if key.startswith("pruned_")))
+print("saved by exact pruning: " + ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in annotated["pruned"].items()))
 print("seconds: " + ", ".join(f"{key} {value:.0f}" for key, value in summary["seconds"].items()))
 PYTHON
 echo "report: $run/report.html, model: $run/model; $(($(date +%s) - start)) s in all"
