@@ -46,8 +46,8 @@ static void chunk_backward(tfc_trainer *t, head_job *job, const float *x, float 
     tfc_panels x_t;
     tfc_train_pack_x(t, &x_t, x, R, C);
     for (int64_t part = 0; part < t->n_head_parts; part++) {
-        job->v = part * TFC_TRAIN_HEAD_PART;
-        job->n_v = tfc_min_int(TFC_TRAIN_HEAD_PART, h->V - job->v);
+        job->v = part * t->head_part;
+        job->n_v = tfc_min_int(t->head_part, h->V - job->v);
         tfc_pool_run(t->pool, R, gradient_task, job);
         const float *d_logits = t->logits + job->v;
         tfc_train_pack_rows(t, d_logits, t->ld_logits, 1, R, job->n_v);

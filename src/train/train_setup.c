@@ -240,10 +240,10 @@ tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const t
     if (status == TFC_OK) status = plan_steps(run, err);
     if (status == TFC_OK) status = paths_make(run, err);
     if (status == TFC_OK) status = folder_lock(run, err);
+    tfc_trainer_options options = {.operand = run->operand, .max_tokens = run->max_tokens};
     if (status == TFC_OK && !(run->pool = tfc_pool_create(params->n_threads, err)))
         status = err ? err->status : TFC_ENOMEM;
-    if (status == TFC_OK)
-        status = tfc_trainer_init(&run->trainer, base, run->pool, run->operand, run->max_tokens, err);
+    if (status == TFC_OK) status = tfc_trainer_init(&run->trainer, base, run->pool, &options, err);
     if (status == TFC_OK) status = settings_make(run, err);
     if (status == TFC_OK) status = checkpoint_find(run, err);
     if (status != TFC_OK) tfc_train_run_release(run);

@@ -8,6 +8,7 @@
 
 enum {
     LOGITS_BYTES = 64 << 20, /* logits held at once; the head's gradient is read and written once for each */
+    HEAD_PART = 2048,        /* rows of the vocabulary; their packed form stays in the second-level cache */
 };
 
 static float *take_floats(tfc_layout *lay, int64_t rows, int64_t columns)
@@ -42,8 +43,7 @@ static void lay_panels(tfc_trainer *t, tfc_layout *lay)
     }
     take_panels(t, lay, &t->head, h->V, C);
     for (int64_t i = 0; i < t->n_head_parts; i++)
-        take_panels(t, lay, &t->head_t[i], C,
-                    tfc_min_int(TFC_TRAIN_HEAD_PART, h->V - i * TFC_TRAIN_HEAD_PART));
+        take_panels(t, lay, &t->head_t[i], C, tfc_min_int(t->head_part, h->V - i * t->head_part));
 }
 
 static void lay_acts(tfc_trainer *t, tfc_layout *lay)
@@ -71,7 +71,7 @@ static void lay_packed(tfc_trainer *t, tfc_layout *lay)
     const tfc_kernels *k = t->kernels;
     int64_t T = t->max_tokens, C = h->C, A = h->NH * h->HD, Q = tfc_qkv_width(h), U = tfc_up_width(h);
     const int64_t widths[] = {C, A, Q, U, h->I};
-    int64_t part = tfc_min_int(TFC_TRAIN_HEAD_PART, h->V);
+    int64_t part = tfc_min_int(t->head_part, h->V);
     size_t rows = k->rows_bytes(part, t->head_rows, t->operand), panels = 0;
     size_t bytes = k->rows_bytes(t->head_rows, part, t->operand);
     rows = bytes > rows ? bytes : rows;
@@ -124,13 +124,14 @@ static void lay_all(tfc_trainer *t, tfc_layout *lay)
     lay_scratch(t, lay);
 }
 
-static tfc_status trainer_allocate(tfc_trainer *t, tfc_error *err)
+static tfc_status trainer_allocate(tfc_trainer *t, size_t logits_bytes, tfc_error *err)
 {
     const tfc_hparams *h = t->hparams;
     t->ld_logits = tfc_ceil_div(h->V, 16) * 16;
-    int64_t rows = LOGITS_BYTES / (t->ld_logits * (int64_t)sizeof(float)) / TFC_TRAIN_ROWS * TFC_TRAIN_ROWS;
+    int64_t rows = (int64_t)(logits_bytes / ((size_t)t->ld_logits * sizeof(float)));
+    rows = rows / TFC_TRAIN_ROWS * TFC_TRAIN_ROWS;
     t->head_rows = tfc_min_int(rows < TFC_TRAIN_ROWS ? TFC_TRAIN_ROWS : rows, t->max_tokens);
-    t->n_head_parts = tfc_ceil_div(h->V, TFC_TRAIN_HEAD_PART);
+    t->n_head_parts = tfc_ceil_div(h->V, t->head_part);
     t->layers = tfc_alloc_zero((size_t)h->L, sizeof *t->layers);
     t->head_t = tfc_alloc_zero((size_t)t->n_head_parts, sizeof *t->head_t);
     t->acts = tfc_alloc_zero((size_t)h->L + 1, sizeof *t->acts);
@@ -148,21 +149,24 @@ static tfc_status trainer_allocate(tfc_trainer *t, tfc_error *err)
     return TFC_OK;
 }
 
-tfc_status tfc_trainer_init(tfc_trainer *t, const tfc_model *model, tfc_pool *pool, tfc_operand operand,
-                            int64_t max_tokens, tfc_error *err)
+tfc_status tfc_trainer_init(tfc_trainer *t, const tfc_model *model, tfc_pool *pool,
+                            const tfc_trainer_options *options, tfc_error *err)
 {
     memset(t, 0, sizeof *t);
     const tfc_hparams *h = &model->hparams;
+    int64_t max_tokens = options->max_tokens;
     t->hparams = h;
     t->kernels = model->kernels;
-    t->operand = operand;
+    t->operand = options->operand;
+    t->head_part = options->head_part ? options->head_part : HEAD_PART;
     t->pool = pool;
     t->max_tokens = max_tokens;
     if (max_tokens < 2 || max_tokens > h->context)
         return tfc_fail(err, TFC_EINVAL, "max_tokens must be 2 to %lld (the model's context), not %lld",
                         (long long)h->context, (long long)max_tokens);
     tfc_status status = tfc_param_set_init(&t->params, model, pool, err);
-    if (status == TFC_OK) status = trainer_allocate(t, err);
+    if (status == TFC_OK)
+        status = trainer_allocate(t, options->logits_bytes ? options->logits_bytes : LOGITS_BYTES, err);
     if (status != TFC_OK) {
         tfc_trainer_release(t);
         return status;
@@ -203,7 +207,7 @@ void tfc_trainer_pack_weights(tfc_trainer *t)
     const float *head = tfc_trainer_w(t, h->tied ? TFC_PART_TOKEN_EMBEDDING : TFC_PART_HEAD, -1);
     tfc_train_pack_panels(t, &t->head, head, h->C, 1);
     for (int64_t i = 0; i < t->n_head_parts; i++)
-        tfc_train_pack_panels(t, &t->head_t[i], head + i * TFC_TRAIN_HEAD_PART * h->C, 1, h->C);
+        tfc_train_pack_panels(t, &t->head_t[i], head + i * t->head_part * h->C, 1, h->C);
 }
 
 void tfc_trainer_zero_grad(tfc_trainer *t)

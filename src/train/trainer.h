@@ -81,7 +81,7 @@ typedef struct tfc_trainer {
     tfc_layer_panels *layers; /* [L] */
     tfc_panels head;          /* [V, C] */
     tfc_panels *head_t;       /* [n_head_parts]: Wᵀ of head_part vocabulary rows each */
-    int64_t n_head_parts;
+    int64_t n_head_parts, head_part;
     int64_t head_rows; /* most rows whose logits are held at once */
     int64_t ld_logits; /* V, rounded up to whole cache lines */
 
@@ -112,9 +112,17 @@ typedef struct tfc_trainer {
     size_t memory_bytes;
 } tfc_trainer;
 
-/* model and pool outlive the trainer. max_tokens: longest pack, at most the model's context. */
-tfc_status tfc_trainer_init(tfc_trainer *trainer, const tfc_model *model, tfc_pool *pool, tfc_operand operand,
-                            int64_t max_tokens, tfc_error *err);
+typedef struct tfc_trainer_options {
+    tfc_operand operand;
+    int64_t max_tokens; /* longest pack, at most the model's context */
+    /* For tests; 0: what is fast on real models. The head's gradient is computed in parts of this many rows
+     * of the vocabulary, over chunks of this many bytes of logits (at least 32 rows). */
+    int64_t head_part;
+    size_t logits_bytes;
+} tfc_trainer_options;
+/* model and pool outlive the trainer. */
+tfc_status tfc_trainer_init(tfc_trainer *trainer, const tfc_model *model, tfc_pool *pool,
+                            const tfc_trainer_options *options, tfc_error *err);
 void tfc_trainer_release(tfc_trainer *trainer);
 /* Packs the weights for the kernels, after they changed. */
 void tfc_trainer_pack_weights(tfc_trainer *trainer);

@@ -8,7 +8,6 @@ enum {
     TFC_TRAIN_ROWS = 32,        /* rows of one task, and of one partial sum */
     TFC_TRAIN_COLUMNS = 64,     /* columns of one task of a reduction over rows */
     TFC_TRAIN_VALUES = 1 << 16, /* values of one task over the flat arrays */
-    TFC_TRAIN_HEAD_PART = 2048, /* vocabulary rows whose dX is summed at once */
 };
 
 static inline int64_t tfc_ceil_div(int64_t a, int64_t b)

@@ -196,10 +196,10 @@ static double loss_of(tfc_model *model, const int32_t *ids, int64_t T)
 {
     tfc_error err;
     tfc_trainer trainer;
+    tfc_trainer_options options = {.operand = TFC_OPERAND_F32, .max_tokens = T};
     int32_t targets[64];
     tfc_pool *pool = tfc_pool_create(1, &err);
-    if (tfc_trainer_init(&trainer, model, pool, TFC_OPERAND_F32, T, &err) != TFC_OK)
-        fail_msg("%s", err.message);
+    if (tfc_trainer_init(&trainer, model, pool, &options, &err) != TFC_OK) fail_msg("%s", err.message);
     for (int64_t i = 0; i < T; i++) targets[i] = i + 1 < T ? ids[i + 1] : -1;
     tfc_train_pack pack = {T, ids, targets, 1, &T};
     double nll = tfc_trainer_run(&trainer, &pack, 0, false);
