@@ -1,0 +1,136 @@
+/* The default model in training: its loss is the engine's, its gradient points where the loss rises, and a
+ * few steps learn a text. Sizes are real here: several parts of the vocabulary, several chunks of rows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "toolformer/engine.h"
+#include "train/trainer.h"
+
+static const char text[] =
+    "The mill by the river ground 48 sacks of rye on Monday and 36 on Tuesday. By the end of the second day "
+    "the "
+    "miller had filled 84 sacks, which he stacked beside the door, eleven to a row, until there was hardly "
+    "room "
+    "to turn round. The carter came on Wednesday, looked at the sacks, and asked for two more horses.";
+
+static char *model_path;
+
+typedef struct setting {
+    tfc_model *model;
+    tfc_pool *pool;
+    tfc_trainer trainer;
+    int32_t *ids, targets[256];
+    int64_t T;
+    tfc_train_pack pack;
+} setting;
+
+static void setting_open(setting *s, const char *operand)
+{
+    tfc_error err;
+    s->model = tfc_model_open(model_path, &(tfc_model_params){.operand = operand}, &err);
+    if (!s->model) fail_msg("%s", err.message);
+    s->pool = tfc_pool_create(2, &err);
+    assert_non_null(s->pool);
+    assert_int_equal(tfc_tokenize(s->model->tokenizer, text, strlen(text), 0, &s->ids, &s->T, &err), TFC_OK);
+    assert_in_range(s->T, 64, 200);
+    for (int64_t i = 0; i < s->T; i++) s->targets[i] = i + 1 < s->T ? s->ids[i + 1] : -1;
+    s->pack = (tfc_train_pack){s->T, s->ids, s->targets, 1, &s->T};
+    tfc_trainer_options options = {.operand = s->model->operand, .max_tokens = s->T};
+    options.logits_bytes = 32 * 4 * (size_t)s->model->hparams.V; /* chunks of 32 rows */
+    if (tfc_trainer_init(&s->trainer, s->model, s->pool, &options, &err) != TFC_OK)
+        fail_msg("%s", err.message);
+    assert_true(s->trainer.n_head_parts > 10 && s->trainer.head_rows == 32);
+}
+
+static void setting_close(setting *s)
+{
+    tfc_trainer_release(&s->trainer);
+    tfc_pool_free(s->pool);
+    tfc_ids_free(s->ids);
+    tfc_model_free(s->model);
+}
+
+static double loss(setting *s, bool backward)
+{
+    double n = (double)(s->T - 1);
+    return tfc_trainer_run(&s->trainer, &s->pack, (float)(1 / n), backward) / n;
+}
+
+static double engine_loss(setting *s)
+{
+    tfc_error err;
+    tfc_want wants[256];
+    for (int64_t i = 1; i < s->T; i++)
+        wants[i - 1] = (tfc_want){.kind = TFC_WANT_TOKEN, .position = i, .token = s->ids[i]};
+    tfc_score_request request = {s->ids, s->T, wants, s->T - 1};
+    tfc_session *session = tfc_session_create(s->model, NULL, &err);
+    if (!session || tfc_score(session, &request, 1, &err) != TFC_OK) fail_msg("%s", err.message);
+    double sum = 0;
+    for (int64_t i = 1; i < s->T; i++) sum -= wants[i - 1].lp;
+    tfc_session_free(session);
+    return sum / (double)(s->T - 1);
+}
+
+/* Moves all weights by `by` times the gradient's direction. */
+static void move(setting *s, double by, double norm)
+{
+    tfc_param_set *p = &s->trainer.params;
+    for (int64_t i = 0; i < p->n_values; i++) p->w[i] += (float)(by / norm * (double)p->grad[i]);
+    tfc_trainer_pack_weights(&s->trainer);
+}
+
+static void test_f32(void **state)
+{
+    (void)state;
+    setting s;
+    setting_open(&s, "f32");
+    double own = loss(&s, false), engine = engine_loss(&s);
+    if (!(fabs(own - engine) < 1e-5)) fail_msg("loss %.7f, the engine's %.7f", own, engine);
+    tfc_trainer_zero_grad(&s.trainer);
+    loss(&s, true);
+    double norm = tfc_trainer_grad_norm(&s.trainer), step = 0.002;
+    move(&s, step, norm);
+    double up = loss(&s, false);
+    move(&s, -2 * step, norm);
+    double down = loss(&s, false), slope = (up - down) / (2 * step);
+    if (!(fabs(slope / norm - 1) < 0.02)) fail_msg("slope %.5f along a gradient of length %.5f", slope, norm);
+    setting_close(&s);
+}
+
+static void test_learns(void **state)
+{
+    (void)state;
+    setting s;
+    setting_open(&s, NULL);
+    double before = loss(&s, false), engine = engine_loss(&s);
+    if (!(fabs(before - engine) < 0.02)) fail_msg("loss %.5f, the engine's %.5f", before, engine);
+    tfc_adamw adamw = {.lr = 5e-5, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .clip = 1};
+    for (int64_t i = 1; i <= 4; i++) {
+        tfc_trainer_zero_grad(&s.trainer);
+        loss(&s, true);
+        tfc_trainer_update(&s.trainer, &adamw, i, tfc_trainer_grad_norm(&s.trainer));
+    }
+    double after = loss(&s, false);
+    if (!(after < before - 0.3)) fail_msg("four steps: %.4f from %.4f", after, before);
+    setting_close(&s);
+}
+
+int main(void)
+{
+    if (tfc_model_locate(NULL, &model_path, NULL) != TFC_OK) {
+        printf("skipped: the default model is not there (toolformer model fetch)\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_f32), cmocka_unit_test(test_learns)};
+    int result = cmocka_run_group_tests(tests, NULL, NULL);
+    tfc_text_free(model_path);
+    return result;
+}
