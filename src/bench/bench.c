@@ -198,7 +198,8 @@ static tfc_status bench_training(bench *b, tfc_error *err)
     int64_t T = TRAIN_TOKENS < b->model->hparams.context ? TRAIN_TOKENS : b->model->hparams.context;
     tfc_pool *pool = tfc_pool_create(b->n_threads, err);
     tfc_trainer trainer = {0};
-    tfc_status status = pool  ? tfc_trainer_init(&trainer, b->model, pool, b->model->operand, T, err)
+    tfc_trainer_options options = {.operand = b->model->operand, .max_tokens = T};
+    tfc_status status = pool  ? tfc_trainer_init(&trainer, b->model, pool, &options, err)
                         : err ? err->status
                               : TFC_ENOMEM;
     int32_t ids[TRAIN_TOKENS], targets[TRAIN_TOKENS];

@@ -17,7 +17,7 @@ static row_range block_rows(int64_t i, int64_t M)
 typedef struct norm_job {
     const tfc_trainer *trainer;
     float *y, *stats, *d_x, *partial;
-    const float *x, *weight, *bias, *d_y;
+    const float *x, *weight, *bias, *d_y, *kept; /* kept: the stats, in the backward pass */
     const int32_t *rows;
     int64_t M;
 } norm_job;
@@ -64,7 +64,7 @@ static void norm_backward_task(void *context, int64_t i, int worker)
     memset(d_weight, 0, 2 * (size_t)C * sizeof(float));
     for (int64_t m = r.from; m < r.to; m++) {
         int64_t at = (job->rows ? job->rows[m] : m) * C;
-        const float *d_y = job->d_y + m * C, *stats = job->stats + 2 * m;
+        const float *d_y = job->d_y + m * C, *stats = job->kept + 2 * m;
         if (job->trainer->hparams->layernorm)
             kernels->layernorm_backward(job->d_x + at, d_weight, d_bias, d_y, job->x + at, job->weight, stats,
                                         C);
@@ -103,7 +103,7 @@ void tfc_train_norm_backward(tfc_trainer *trainer, float *d_x, float *d_weight, 
     int64_t n_blocks = tfc_ceil_div(M, TFC_TRAIN_ROWS), C = trainer->hparams->C;
     norm_job job = {
         .trainer = trainer, .d_x = d_x, .d_y = d_y, .x = x, .rows = rows, .weight = weight, .M = M};
-    job.stats = (float *)(uintptr_t)stats; /* read only here */
+    job.kept = stats;
     job.partial = trainer->partial;
     tfc_pool_run(trainer->pool, n_blocks, norm_backward_task, &job);
     tfc_train_column_sums(trainer, d_weight, trainer->partial, 2 * C, n_blocks, C);
