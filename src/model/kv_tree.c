@@ -6,6 +6,10 @@
 
 enum { BLOCK = TFC_KV_BLOCK, MAX_BLOCKS = 1 << 16, NONE = -1 };
 
+/* Past this much memory a block that OLD_PASSES passes did not use is taken before fresh memory is touched:
+ * most sequences never come back, and clearing pages costs more than computing the few that do. */
+enum { CALM_BYTES = 96 << 20, OLD_PASSES = 8 };
+
 typedef struct kv_node {
     int32_t parent, child, next; /* NONE: root, none, last */
     int32_t n;                   /* positions that it holds */
@@ -20,6 +24,7 @@ struct tfc_kv_tree {
     size_t n_mapped;
     kv_node *nodes; /* [n_blocks] */
     int64_t n_blocks, n_used;
+    int64_t n_calm;     /* blocks of CALM_BYTES */
     int64_t n_touched;  /* blocks that were ever used: the rest of the pool is fresh */
     int32_t first_free; /* list of given-up blocks through `next` */
     int32_t first_root; /* nodes of positions 0 … 31 */
@@ -52,6 +57,7 @@ tfc_kv_tree *tfc_kv_tree_create(int64_t n_layers, int64_t n_kv_heads, int64_t he
     tree->block_floats = floats;
     tree->n_blocks = (int64_t)n_blocks;
     tree->n_mapped = n_blocks * block_bytes;
+    tree->n_calm = (int64_t)(CALM_BYTES / block_bytes);
     tree->nodes = tfc_alloc(n_blocks, sizeof *tree->nodes);
     void *memory = mmap(NULL, tree->n_mapped, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -163,18 +169,27 @@ static void remove_leaf(tfc_kv_tree *tree, int32_t leaf)
     tree->n_used--;
 }
 
+/* The least recently used leaf that this pass does not use; NONE: there is none. */
+static int32_t oldest_leaf(const tfc_kv_tree *tree)
+{
+    int32_t oldest = NONE;
+    for (int32_t i = 0; i < (int32_t)tree->n_touched; i++) {
+        const kv_node *node = &tree->nodes[i];
+        if (node->child != NONE || node->last_pass == tree->pass) continue;
+        if (oldest == NONE || node->last_pass < tree->nodes[oldest].last_pass) oldest = i;
+    }
+    return oldest;
+}
+
 /* A block that nobody uses, its contents finite; NONE when this pass uses all. */
 static int32_t take_block(tfc_kv_tree *tree)
 {
-    if (tree->first_free == NONE && tree->n_touched == tree->n_blocks) {
-        int32_t oldest = NONE;
-        for (int32_t i = 0; i < (int32_t)tree->n_blocks; i++) {
-            const kv_node *node = &tree->nodes[i];
-            if (node->child != NONE || node->last_pass == tree->pass) continue;
-            if (oldest == NONE || node->last_pass < tree->nodes[oldest].last_pass) oldest = i;
-        }
-        if (oldest == NONE) return NONE;
-        remove_leaf(tree, oldest);
+    bool full = tree->n_touched == tree->n_blocks;
+    if (tree->first_free == NONE && (full || tree->n_touched >= tree->n_calm)) {
+        int32_t oldest = oldest_leaf(tree);
+        if (oldest == NONE && full) return NONE;
+        if (oldest != NONE && (full || tree->nodes[oldest].last_pass + OLD_PASSES < tree->pass))
+            remove_leaf(tree, oldest);
     }
     int32_t block = tree->first_free;
     if (block != NONE)
