@@ -17,14 +17,14 @@ typedef struct tfc_train_state {
     double *losses; /* [step]; the owner has room for all steps */
 } tfc_train_state;
 
-/* n_arrays: 1 (w) or 3 (w, m, v). settings: lines "name = value". */
+/* moments: w, m and v, else w alone. settings: lines "name = value". */
 tfc_status tfc_checkpoint_save(const char *path, const char *settings, const tfc_train_state *state,
-                               const tfc_param_set *params, int n_arrays, tfc_pool *pool, tfc_error *err);
+                               const tfc_param_set *params, bool moments, tfc_pool *pool, tfc_error *err);
 /* Loads into params and state (losses: room for max_steps). *found false: there is no such file. TFC_EFORMAT:
  * it is damaged; TFC_ECONFLICT: it was made with other settings, and the message says which. After a failure
  * state is as before and the values of params are undefined. */
 tfc_status tfc_checkpoint_load(const char *path, const char *settings, tfc_train_state *state,
-                               int64_t max_steps, tfc_param_set *params, int n_arrays, tfc_pool *pool,
+                               int64_t max_steps, tfc_param_set *params, bool moments, tfc_pool *pool,
                                bool *found, tfc_error *err);
 
 #endif

@@ -204,23 +204,32 @@ static tfc_status folder_replace(const char *partial, const char *folder, const 
     return status;
 }
 
+static tfc_status folder_write(const tfc_export *export, const char *folder, const char *partial,
+                               const char *old, tfc_error *err)
+{
+    tfc_status status = folder_remove(partial, err);
+    if (status == TFC_OK) status = tfc_folder_make(partial, err);
+    if (status != TFC_OK) return status;
+    char *file = tfc_path_join(partial, "model.gguf");
+    if (!file)
+        status = tfc_fail_memory(err, "export");
+    else
+        status = export->gguf ? tfc_export_gguf(export, file, err) : tfc_export_hf(export, partial, err);
+    tfc_free(file);
+    if (status == TFC_OK) status = folder_replace(partial, folder, old, err);
+    if (status != TFC_OK) folder_remove(partial, NULL);
+    return status;
+}
+
 tfc_status tfc_export_folder(const tfc_export *export, const char *folder, tfc_error *err)
 {
-    char *partial = with_ending(folder, ".partial"), *old = with_ending(folder, ".old"), *plain = NULL;
-    char *file = partial ? tfc_path_join(partial, "model.gguf") : NULL;
-    plain = with_ending(folder, "");
-    tfc_status status = TFC_OK;
-    if (!partial || !old || !plain || !file) status = tfc_fail_memory(err, "export");
-    if (status == TFC_OK) status = folder_remove(partial, err);
-    if (status == TFC_OK) status = tfc_folder_make(partial, err);
-    if (status == TFC_OK)
-        status = export->gguf ? tfc_export_gguf(export, file, err) : tfc_export_hf(export, partial, err);
-    if (status == TFC_OK) status = folder_replace(partial, plain, old, err);
-    if (status != TFC_OK && partial) folder_remove(partial, NULL);
+    char *plain = with_ending(folder, ""), *partial = with_ending(folder, ".partial");
+    char *old = with_ending(folder, ".old");
+    tfc_status status = plain && partial && old ? folder_write(export, plain, partial, old, err)
+                                                : tfc_fail_memory(err, "export");
+    tfc_free(plain);
     tfc_free(partial);
     tfc_free(old);
-    tfc_free(plain);
-    tfc_free(file);
     return status;
 }
 

@@ -120,8 +120,8 @@ static tfc_status evaluate(tfc_train_run *run, tfc_error *err)
         run->state.dev_loss_best = loss;
         /* The last step's weights are in last.ckpt. */
         if (step < run->steps)
-            status = tfc_checkpoint_save(run->path_best, run->settings, &run->state, &run->trainer.params, 1,
-                                         run->pool, err);
+            status = tfc_checkpoint_save(run->path_best, run->settings, &run->state, &run->trainer.params,
+                                         false, run->pool, err);
     }
     run->state.evaluated_step = step;
     if (status == TFC_OK)
@@ -242,7 +242,7 @@ static tfc_status best_take(tfc_train_run *run, tfc_error *err)
     state.losses = tfc_alloc((size_t)run->steps, sizeof *state.losses);
     if (!state.losses) return tfc_fail_memory(err, "training");
     tfc_status status = tfc_checkpoint_load(run->path_best, run->settings, &state, run->steps,
-                                            &run->trainer.params, 1, run->pool, &found, err);
+                                            &run->trainer.params, false, run->pool, &found, err);
     if (status == TFC_OK && (!found || state.step != run->state.best_step))
         status = tfc_fail(err, TFC_ENOTFOUND,
                           "'%s' with the weights of step %lld is missing; remove '%s' to train anew",

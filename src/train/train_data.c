@@ -51,13 +51,13 @@ static tfc_status draft_piece(draft *d, const tfc_tokenizer *tokenizer, const ch
     if (n == 0) return TFC_OK;
     tfc_status status = tfc_tokenize(tokenizer, text, n, 0, &ids, &n_ids, err);
     if (status != TFC_OK) return status;
-    if (!draft_reserve(d, d->n + n_ids)) status = tfc_fail_memory(err, "training text");
-    for (int64_t i = 0; status == TFC_OK && i < n_ids; i++) {
+    bool room = draft_reserve(d, d->n + n_ids);
+    for (int64_t i = 0; room && i < n_ids; i++) {
         d->ids[d->n] = ids[i];
         d->wanted[d->n++] = wanted;
     }
     tfc_ids_free(ids);
-    return status;
+    return room ? TFC_OK : tfc_fail_memory(err, "training text");
 }
 
 /* ---- rows with calls ---- */

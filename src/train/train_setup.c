@@ -201,7 +201,7 @@ static tfc_status checkpoint_find(tfc_train_run *run, tfc_error *err)
 {
     bool found;
     tfc_status status = tfc_checkpoint_load(run->path_last, run->settings, &run->state, run->steps,
-                                            &run->trainer.params, 3, run->pool, &found, err);
+                                            &run->trainer.params, true, run->pool, &found, err);
     if (status != TFC_OK) return status;
     if (!found && tfc_folder_exists(run->path_model))
         return tfc_fail(err, TFC_ECONFLICT,
