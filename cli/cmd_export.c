@@ -150,7 +150,7 @@ static bool put_conversation(const export_job *job, cli_json *json, struct json_
     for (size_t i = 0; i < json_object_array_length(calls); i++) {
         row_call call, earlier;
         bool seen = false;
-        read_call(json_object_array_get_idx(calls, i), &call);
+        if (!read_call(json_object_array_get_idx(calls, i), &call)) return false;
         for (size_t j = 0; j < i && !seen; j++)
             seen =
                 read_call(json_object_array_get_idx(calls, j), &earlier) && !strcmp(earlier.tool, call.tool);

@@ -187,10 +187,14 @@ static tfc_status step_sample(const tfc_decoder *decoder, tfc_writer *writers, c
         double lp;
     } *drawn = tfc_alloc((size_t)n, sizeof *drawn);
     tfc_sample_request *requests = tfc_alloc_zero((size_t)n, sizeof *requests);
-    tfc_status status = drawn && requests ? TFC_OK : tfc_fail_memory(err, "sampling requests");
+    if (!drawn || !requests) {
+        tfc_free(drawn);
+        tfc_free(requests);
+        return tfc_fail_memory(err, "sampling requests");
+    }
     int64_t n_requests = 0;
-    for (int64_t i = 0; i < n && status == TFC_OK; i++) {
-        tfc_writer *w = &writers[i];
+    for (int64_t i = 0; i < n; i++) {
+        const tfc_writer *w = &writers[i];
         if (!wanting[i]) continue;
         requests[n_requests++] =
             (tfc_sample_request){.ids = w->ids,
@@ -207,7 +211,7 @@ static tfc_status step_sample(const tfc_decoder *decoder, tfc_writer *writers, c
                                  .new_ids = &drawn[i].id,
                                  .lps = &drawn[i].lp};
     }
-    if (status == TFC_OK && n_requests) status = tfc_sample(decoder->session, requests, n_requests, err);
+    tfc_status status = n_requests ? tfc_sample(decoder->session, requests, n_requests, err) : TFC_OK;
     for (int64_t i = 0; i < n && status == TFC_OK; i++)
         if (wanting[i]) status = take_token(decoder, &writers[i], drawn[i].id, drawn[i].lp, err);
     tfc_free(requests);
@@ -270,6 +274,30 @@ static void separate_streams(tfc_writer *writers, int64_t n)
     }
 }
 
+/* All prompts to their ends. */
+static tfc_status generate(tfc_decoder *decoder, tfc_writer *writers, bool *wanting, int64_t n,
+                           const char *const *prompts, tfc_generate_result *results, tfc_error *err)
+{
+    tfc_status status = TFC_OK;
+    for (int64_t i = 0; i < n && status == TFC_OK; i++) {
+        status = tfc_writer_init(&writers[i], decoder, prompts[i], err);
+        if (status == TFC_OK && writers[i].n_ids > decoder->context) {
+            writers[i].done = true;
+            writers[i].finish = TFC_GENERATE_CONTEXT;
+        }
+    }
+    if (status == TFC_OK) separate_streams(writers, n);
+    while (status == TFC_OK && any_live(decoder, writers, n))
+        status = step(decoder, writers, wanting, n, err);
+    if (status == TFC_OK) status = step_score(decoder, writers, n, true, err);
+    for (int64_t i = 0; i < n && status == TFC_OK; i++) {
+        step_read(decoder, &writers[i]);
+        status = tfc_writer_settle(&writers[i], decoder, err);
+        if (status == TFC_OK) status = tfc_writer_finish(&writers[i], &results[i], err);
+    }
+    return status;
+}
+
 tfc_status tfc_generate(tfc_session *session, const char *const *prompts, int64_t n,
                         const tfc_generate_params *params, tfc_generate_result *results, tfc_error *err)
 {
@@ -277,28 +305,17 @@ tfc_status tfc_generate(tfc_session *session, const char *const *prompts, int64_
     tfc_decoder decoder = {0};
     tfc_writer *writers = tfc_alloc_zero((size_t)n, sizeof *writers);
     bool *wanting = tfc_alloc_zero((size_t)n, sizeof *wanting);
+    if (!writers || !wanting) {
+        tfc_free(writers);
+        tfc_free(wanting);
+        return tfc_fail_memory(err, "prompts");
+    }
     tfc_error failure; /* so that a status can be read where the caller wants no message */
     tfc_error_init(&failure);
-    tfc_status status = writers && wanting ? TFC_OK : tfc_fail_memory(&failure, "prompts");
-    if (status == TFC_OK) status = check_params(params, &failure);
+    tfc_status status = check_params(params, &failure);
     if (status == TFC_OK) status = decoder_init(&decoder, session, n, params, &failure);
-    for (int64_t i = 0; i < n && status == TFC_OK; i++) {
-        status = tfc_writer_init(&writers[i], &decoder, prompts[i], &failure);
-        if (status == TFC_OK && writers[i].n_ids > decoder.context) {
-            writers[i].done = true;
-            writers[i].finish = TFC_GENERATE_CONTEXT;
-        }
-    }
-    if (status == TFC_OK) separate_streams(writers, n);
-    while (status == TFC_OK && any_live(&decoder, writers, n))
-        status = step(&decoder, writers, wanting, n, &failure);
-    if (status == TFC_OK) status = step_score(&decoder, writers, n, true, &failure);
-    for (int64_t i = 0; i < n && status == TFC_OK; i++) {
-        step_read(&decoder, &writers[i]);
-        status = tfc_writer_settle(&writers[i], &decoder, &failure);
-        if (status == TFC_OK) status = tfc_writer_finish(&writers[i], &results[i], &failure);
-    }
-    for (int64_t i = 0; writers && i < n; i++) tfc_writer_release(&writers[i]);
+    if (status == TFC_OK) status = generate(&decoder, writers, wanting, n, prompts, results, &failure);
+    for (int64_t i = 0; i < n; i++) tfc_writer_release(&writers[i]);
     if (status != TFC_OK)
         for (int64_t i = 0; i < n; i++) tfc_generate_release(&results[i]);
     if (status != TFC_OK && err) *err = failure;

@@ -195,7 +195,12 @@ tfc_status tfc_decode_calls(const tfc_decoder *decoder, tfc_writer *writers, int
     int64_t n_pending = 0;
     pending_call *pending = tfc_alloc_zero((size_t)n, sizeof *pending);
     tfc_sample_request *requests = tfc_alloc_zero((size_t)n, sizeof *requests);
-    tfc_status status = pending && requests ? TFC_OK : tfc_fail_memory(err, "calls");
+    tfc_status status = TFC_OK;
+    if (!pending || !requests) {
+        tfc_free(pending);
+        tfc_free(requests);
+        return tfc_fail_memory(err, "calls");
+    }
     for (int64_t i = 0; i < n && status == TFC_OK; i++) {
         if (writers[i].done || !writers[i].call_due) continue;
         if (writers[i].n_ids + decoder->n_open >= decoder->context) continue;
