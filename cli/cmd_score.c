@@ -338,8 +338,7 @@ int cmd_score(int argc, char **argv)
         self.context = tfc_model_get_info(self.model).context;
         ok = w.file ? score_file(&self, &w) : score_lines(&self);
     }
-    /* score_lines released its batch: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     tfc_session_free(self.session);
-    tfc_model_free(self.model);
+    tfc_model_free(self.model); /* score_lines released its batch: NOLINT(clang-analyzer-unix.Malloc) */
     return cli_finish(cli_interrupted() ? CLI_INTERRUPTED : ok ? CLI_OK : CLI_FAILURE);
 }
