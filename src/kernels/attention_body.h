@@ -105,19 +105,21 @@ static void pass_softmax(pass *s, int64_t i, int64_t from, int64_t to)
     s->factor[i] = vf_first(factor);
 }
 
-/* Takes in block b: keys transposed [head_dim][BLOCK], values [BLOCK] rows of head_dim, ld_v apart. */
-static void pass_block(pass *s, int64_t b, const float *k_block, const float *v_block, int64_t ld_v)
+/* Queries first … end-1 take in block b: keys transposed [head_dim][BLOCK], values [BLOCK] rows of head_dim,
+ * ld_v apart. */
+static void pass_block(pass *s, int64_t first, int64_t end, int64_t b, const float *k_block,
+                       const float *v_block, int64_t ld_v)
 {
     int64_t base = b * BLOCK, low = BLOCK, high = 0;
-    product(BY_COLUMN, &(product_args){.c = s->p,
+    product(BY_COLUMN, &(product_args){.c = s->p + first * BLOCK,
                                        .ld_c = BLOCK,
-                                       .a = s->columns,
+                                       .a = s->columns + first,
                                        .b = k_block,
                                        .ld_b = BLOCK,
-                                       .M = s->n,
+                                       .M = end - first,
                                        .N = BLOCK,
                                        .K = s->head_dim});
-    for (int64_t i = 0; i < s->n; i++) {
+    for (int64_t i = first; i < end; i++) {
         int64_t from = max_i64(first_key(s->position[i], s->window) - base, 0);
         int64_t to = min_i64(s->position[i] + 1 - base, BLOCK);
         pass_softmax(s, i, from, to);
@@ -125,16 +127,16 @@ static void pass_block(pass *s, int64_t b, const float *k_block, const float *v_
         high = max_i64(high, to);
     }
     if (low >= high) return;
-    product(BY_ROW, &(product_args){.c = s->acc,
+    product(BY_ROW, &(product_args){.c = s->acc + first * padded(s->head_dim),
                                     .ld_c = padded(s->head_dim),
-                                    .a = s->p + low,
+                                    .a = s->p + first * BLOCK + low,
                                     .b = v_block + low * ld_v,
                                     .ld_b = ld_v,
-                                    .M = s->n,
+                                    .M = end - first,
                                     .N = s->head_dim,
                                     .K = high - low,
                                     .accumulate = true,
-                                    .factors = s->factor});
+                                    .factors = s->factor + first});
 }
 
 /* out[head_dim] = acc / sum of query i; returns the log-sum-exp where it is wanted. */
@@ -161,6 +163,33 @@ typedef struct key_blocks {
     int64_t ld_v;
 } key_blocks;
 
+/* Queries first … end-1 take in those of blocks from … to-1 that one of them sees; keys begin at block
+ * `from`. */
+static void pass_span(pass *s, int64_t first, int64_t end, const key_blocks *keys, int64_t from, int64_t to)
+{
+    int64_t lowest = s->position[first], highest = lowest;
+    for (int64_t i = first + 1; i < end; i++) {
+        lowest = min_i64(lowest, s->position[i]);
+        highest = max_i64(highest, s->position[i]);
+    }
+    int64_t b = max_i64(from, first_key(lowest, s->window) / BLOCK);
+    for (to = min_i64(to, highest / BLOCK + 1); b < to; b++)
+        pass_block(s, first, end, b, keys->k ? keys->k[b - from] : keys->k_first + b * keys->k_step,
+                   keys->v ? keys->v[b - from] : keys->v_first + b * keys->v_step, keys->ld_v);
+}
+
+/* The spans of `args`, for queries begin … begin+n-1. */
+static void pass_spans(pass *s, const tfc_attention_args *args, int64_t begin, int64_t n)
+{
+    for (int64_t j = 0; j < args->n_spans; j++) {
+        const tfc_attention_span *span = &args->spans[j];
+        int64_t first = max_i64(span->row_from * args->group - begin, 0);
+        int64_t end = min_i64(span->row_to * args->group - begin, n);
+        key_blocks keys = {.k = span->k_blocks, .v = span->v_blocks, .ld_v = args->head_dim};
+        if (first < end) pass_span(s, first, end, &keys, span->block_from, span->block_to);
+    }
+}
+
 /* Queries are taken in order of (row, head), so those of one pass stand close together. lse [group][n_rows]
  * may be NULL. */
 static void attend(const tfc_attention_args *args, const key_blocks *keys, float *lse)
@@ -174,13 +203,13 @@ static void attend(const tfc_attention_args *args, const key_blocks *keys, float
         for (int64_t i = 0; i < n; i++) {
             int64_t r = (begin + i) / args->group, g = (begin + i) % args->group;
             queries[i] = args->q + r * args->ld_q + g * args->head_dim;
-            s.position[i] = args->first_position + r;
+            s.position[i] = args->n_spans ? args->positions[r] : args->first_position + r;
         }
         pass_begin(&s, queries, n, args->scale);
-        int64_t from = first_key(s.position[0], args->window) / BLOCK, to = s.position[n - 1] / BLOCK;
-        for (int64_t b = from; b <= to; b++)
-            pass_block(&s, b, keys->k ? keys->k[b] : keys->k_first + b * keys->k_step,
-                       keys->v ? keys->v[b] : keys->v_first + b * keys->v_step, keys->ld_v);
+        if (args->n_spans)
+            pass_spans(&s, args, begin, n);
+        else
+            pass_span(&s, 0, n, keys, 0, INT64_MAX);
         for (int64_t i = 0; i < n; i++) {
             int64_t r = (begin + i) / args->group, g = (begin + i) % args->group;
             float x = pass_finish(&s, i, args->out + r * args->ld_out + g * args->head_dim, lse != NULL);

@@ -55,21 +55,38 @@ static void softmax_block(softmax_state *state, const float *q, const float *k_b
     }
 }
 
+/* Row r with query q takes in the blocks of a span. */
+static void attend_span(const tfc_attention_args *args, softmax_state *state, const float *q,
+                        int64_t position, const tfc_attention_span *span)
+{
+    int64_t first = first_key(position, args->window);
+    for (int64_t b = span->block_from; b < span->block_to && b <= position / TFC_KV_BLOCK; b++) {
+        int64_t base = b * TFC_KV_BLOCK, i = b - span->block_from;
+        int64_t from = first > base ? first - base : 0;
+        int64_t to = position - base + 1 < TFC_KV_BLOCK ? position - base + 1 : TFC_KV_BLOCK;
+        if (from < to)
+            softmax_block(state, q, span->k_blocks[i], span->v_blocks[i], from, to, args->head_dim,
+                          args->scale);
+    }
+}
+
 static void attention(const tfc_attention_args *args)
 {
     int64_t head_dim = args->head_dim;
+    const tfc_attention_span whole = {.row_to = args->n_rows,
+                                      .block_to = INT64_MAX,
+                                      .k_blocks = args->k_blocks,
+                                      .v_blocks = args->v_blocks};
+    int64_t n_spans = args->n_spans ? args->n_spans : 1;
+    const tfc_attention_span *spans = args->n_spans ? args->spans : &whole;
     for (int64_t i = 0; i < args->n_rows * args->group; i++) {
-        int64_t r = i / args->group, g = i % args->group, position = args->first_position + r;
-        int64_t first = first_key(position, args->window);
+        int64_t r = i / args->group, g = i % args->group;
+        int64_t position = args->n_spans ? args->positions[r] : args->first_position + r;
         softmax_state state = {-FLT_MAX, 0, args->scratch};
         memset(state.acc, 0, (size_t)head_dim * sizeof *state.acc);
-        for (int64_t b = first / TFC_KV_BLOCK; b <= position / TFC_KV_BLOCK; b++) {
-            int64_t base = b * TFC_KV_BLOCK;
-            int64_t from = first > base ? first - base : 0;
-            int64_t to = position - base + 1 < TFC_KV_BLOCK ? position - base + 1 : TFC_KV_BLOCK;
-            softmax_block(&state, args->q + r * args->ld_q + g * head_dim, args->k_blocks[b],
-                          args->v_blocks[b], from, to, head_dim, args->scale);
-        }
+        for (int64_t j = 0; j < n_spans; j++)
+            if (r >= spans[j].row_from && r < spans[j].row_to)
+                attend_span(args, &state, args->q + r * args->ld_q + g * head_dim, position, &spans[j]);
         float *out = args->out + r * args->ld_out + g * head_dim;
         for (int64_t d = 0; d < head_dim; d++) out[d] = state.acc[d] / state.sum;
     }

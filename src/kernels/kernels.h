@@ -32,10 +32,20 @@ typedef struct tfc_panels {
     void *data; /* the caller's */
 } tfc_panels;
 
+/* Rows row_from … row_to-1 take in blocks block_from … block_to-1; the arrays begin at block_from. */
+typedef struct tfc_attention_span {
+    int64_t row_from, row_to, block_from, block_to;
+    const float *const *k_blocks, *const *v_blocks;
+} tfc_attention_span;
+
 /* Attention of n_rows consecutive positions of one sequence, for the `group` query heads that share one key
  * head. Row r stands at absolute position first_position + r and sees keys 0 … first_position + r (the last
  * `window` of them when window > 0). Softmax is taken block by block in order of position (running maximum),
- * f32. */
+ * f32.
+ *
+ * With `spans` the rows may be of several sequences: `positions` tells where each stands, and the spans which
+ * blocks it takes in, for each row by rising block. Blocks that the sequences share are then read once for
+ * all of them. A row's bits are those of its sequence alone. */
 typedef struct tfc_attention_args {
     float *out;     /* row r, head g at out + r*ld_out + g*head_dim */
     const float *q; /* row r, head g at q + r*ld_q + g*head_dim */
@@ -46,7 +56,10 @@ typedef struct tfc_attention_args {
     float scale;                  /* usually 1/sqrt(head_dim) */
     const float *const *k_blocks; /* block b: positions 32b … 32b+31, keys transposed [head_dim][32] */
     const float *const
-        *v_blocks;  /* block b: [32][head_dim]; what lies past the last position is finite, ignored */
+        *v_blocks;   /* block b: [32][head_dim]; what lies past the last position is finite, ignored */
+    int64_t n_spans; /* 0: first_position, k_blocks and v_blocks count; else positions and spans */
+    const int64_t *positions; /* [n_rows] */
+    const tfc_attention_span *spans;
     float *scratch; /* attention_scratch(head_dim) floats, 64-byte aligned */
 } tfc_attention_args;
 

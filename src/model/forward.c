@@ -17,8 +17,8 @@ static void take_scratch(tfc_forward *f, tfc_layout *layout, tfc_forward_scratch
     size_t R = (size_t)f->block_rows, n_blocks = (size_t)f->max_blocks;
     int64_t widest = larger(larger(hp->C, f->Q), hp->I);
     s->attention = tfc_layout_take(layout, f->kernels->attention_scratch(hp->HD), sizeof(float));
-    s->k_blocks = tfc_layout_take(layout, n_blocks, sizeof *s->k_blocks);
-    s->v_blocks = tfc_layout_take(layout, n_blocks, sizeof *s->v_blocks);
+    s->k_blocks = tfc_layout_take(layout, 2 * n_blocks, sizeof *s->k_blocks);
+    s->v_blocks = tfc_layout_take(layout, 2 * n_blocks, sizeof *s->v_blocks);
     s->normed = tfc_layout_take(layout, R * (size_t)hp->C, sizeof(float));
     s->inner =
         tfc_layout_take(layout, R * 2 * (size_t)(TFC_INNER_COLUMNS + f->kernels->panel_n), sizeof(float));
@@ -39,6 +39,7 @@ static void take_arrays(tfc_forward *f, tfc_layout *layout)
     batch->runs = tfc_layout_take(layout, M, sizeof *batch->runs);
     batch->copies = tfc_layout_take(layout, M, sizeof *batch->copies);
     batch->wanted = tfc_layout_take(layout, M, sizeof *batch->wanted);
+    f->wanted_runs = tfc_layout_take(layout, M, sizeof *f->wanted_runs);
     f->pieces = tfc_layout_take(layout, M, sizeof *f->pieces);
     f->wanted_pieces = tfc_layout_take(layout, M, sizeof *f->wanted_pieces);
     /* the products below fit when this one does */
@@ -203,66 +204,144 @@ static void copy_task(void *context, int64_t h, int worker)
     }
 }
 
-/* One piece of a run and one key head. */
+/* Where blocks from … to-1 of a run lie, for one key head. */
+static void point_at_blocks(const tfc_forward *f, const tfc_run *run, int64_t h, int64_t from, int64_t to,
+                            const float **k_blocks, const float **v_blocks)
+{
+    const int32_t *blocks = f->batch.blocks + run->first_block;
+    for (int64_t b = from; b < to; b++) {
+        k_blocks[b - from] = tfc_kv_tree_keys(f->tree, blocks[b], f->layer, h);
+        v_blocks[b - from] = k_blocks[b - from] + f->hp->HD * BLOCK;
+    }
+}
+
+static int64_t blocks_of(const tfc_run *run)
+{
+    return (run->position + run->n_rows + BLOCK - 1) / BLOCK;
+}
+
+/* The spans of several runs: what they share, then what each has alone. */
+static void point_at_runs(const tfc_forward *f, tfc_forward_scratch *s, const tfc_piece *piece, int64_t h,
+                          tfc_attention_args *args)
+{
+    int64_t shared = piece->shared_blocks, n_pointers = shared, row = 0;
+    point_at_blocks(f, piece->runs, h, 0, shared, s->k_blocks, s->v_blocks);
+    s->spans[0] = (tfc_attention_span){0, piece->n_rows, 0, shared, s->k_blocks, s->v_blocks};
+    for (int64_t i = 0; i < piece->n_runs; i++) {
+        const tfc_run *run = &piece->runs[i];
+        const float **k = s->k_blocks + n_pointers, **v = s->v_blocks + n_pointers;
+        int64_t n_blocks = blocks_of(run);
+        point_at_blocks(f, run, h, shared, n_blocks, k, v);
+        s->spans[i + 1] = (tfc_attention_span){row, row + run->n_rows, shared, n_blocks, k, v};
+        n_pointers += n_blocks - shared;
+        for (int64_t r = 0; r < run->n_rows; r++) s->positions[row++] = run->position + r;
+    }
+    args->n_spans = piece->n_runs + 1;
+    args->spans = s->spans;
+    args->positions = s->positions;
+}
+
+/* One piece and one key head. */
 static void attention_task(void *context, int64_t i, int worker)
 {
     tfc_forward *f = context;
     const tfc_hparams *hp = f->hp;
-    const tfc_run *piece =
-        &f->work[f->n_work - 1 - i / hp->NKV]; /* later rows see more: the long ones first */
-    int64_t h = i % hp->NKV, HD = hp->HD, group = hp->NH / hp->NKV;
-    tfc_forward_scratch *scratch = &f->scratch[worker];
-    int64_t n_blocks = (piece->position + piece->n_rows + BLOCK - 1) / BLOCK;
-    for (int64_t b = 0; b < n_blocks; b++) {
-        const float *keys = tfc_kv_tree_keys(f->tree, f->batch.blocks[piece->first_block + b], f->layer, h);
-        scratch->k_blocks[b] = keys;
-        scratch->v_blocks[b] = keys + HD * BLOCK;
-    }
+    /* The long ones first: later rows of a sequence see more. */
+    const tfc_piece *piece = &f->work[f->n_work - 1 - i / hp->NKV];
+    int64_t h = i % hp->NKV, HD = hp->HD, group = hp->NH / hp->NKV, row = piece->runs->row + piece->skip;
+    tfc_forward_scratch *s = &f->scratch[worker];
     tfc_attention_args args = {
-        .out = f->attended + piece->row * f->Q + h * group * HD,
-        .q = f->q + piece->row * f->ld_q + h * group * HD,
+        .out = f->attended + row * f->Q + h * group * HD,
+        .q = f->q + row * f->ld_q + h * group * HD,
         .ld_out = f->Q,
         .ld_q = f->ld_q,
         .n_rows = piece->n_rows,
         .group = group,
         .head_dim = HD,
-        .first_position = piece->position,
+        .first_position = piece->runs->position + piece->skip,
         .scale = f->scale,
-        .k_blocks = scratch->k_blocks,
-        .v_blocks = scratch->v_blocks,
-        .scratch = scratch->attention,
+        .k_blocks = s->k_blocks,
+        .v_blocks = s->v_blocks,
+        .scratch = s->attention,
     };
+    if (piece->n_runs > 1) {
+        point_at_runs(f, s, piece, h, &args);
+    } else {
+        int64_t end = args.first_position + piece->n_rows;
+        point_at_blocks(f, piece->runs, h, 0, (end + BLOCK - 1) / BLOCK, s->k_blocks, s->v_blocks);
+    }
     f->kernels->attention(&args);
 }
 
-static void add_pieces(tfc_run *pieces, int64_t *n, const tfc_run *run)
-{
-    for (int64_t done = 0; done < run->n_rows; done += PIECE_ROWS) {
-        int64_t rest = run->n_rows - done;
-        pieces[(*n)++] = (tfc_run){run->row + done, rest < PIECE_ROWS ? rest : PIECE_ROWS,
-                                   run->position + done, run->first_block};
-    }
-}
+/* ---- the plan of a pass ---- */
 
-/* The runs in pieces that balance; and the wanted rows' runs, whose rows count among the wanted. */
-static void plan_pieces(tfc_forward *f)
+/* The runs of the wanted rows; their rows count among the wanted. */
+static void plan_wanted(tfc_forward *f)
 {
     const tfc_batch *batch = &f->batch;
-    f->n_pieces = f->n_wanted_pieces = 0;
     int64_t w = 0;
+    f->n_wanted_runs = 0;
     for (int64_t i = 0; i < batch->n_runs; i++) {
         const tfc_run *run = &batch->runs[i];
-        add_pieces(f->pieces, &f->n_pieces, run);
         while (w < batch->n_wanted && batch->wanted[w] < run->row + run->n_rows) {
             int64_t first = w++;
             while (w < batch->n_wanted && batch->wanted[w] == batch->wanted[w - 1] + 1 &&
                    batch->wanted[w] < run->row + run->n_rows)
                 w++;
-            tfc_run wanted = {first, w - first, run->position + batch->wanted[first] - run->row,
-                              run->first_block};
-            add_pieces(f->wanted_pieces, &f->n_wanted_pieces, &wanted);
+            f->wanted_runs[f->n_wanted_runs++] = (tfc_run){
+                first, w - first, run->position + batch->wanted[first] - run->row, run->first_block};
         }
     }
+}
+
+/* How many blocks two runs share, of at most n. */
+static int64_t shared_blocks(const tfc_forward *f, const tfc_run *a, const tfc_run *b, int64_t n)
+{
+    const int32_t *x = f->batch.blocks + a->first_block, *y = f->batch.blocks + b->first_block;
+    int64_t shared = 0;
+    for (n = tfc_smaller(n, blocks_of(b)); shared < n && x[shared] == y[shared];) shared++;
+    return shared;
+}
+
+/* A piece of as many of the next runs as are worth taking together: they share half of their blocks or more,
+ * and their queries fit in one go of the kernels. */
+static tfc_piece join_runs(const tfc_forward *f, const tfc_run *runs, int64_t n_runs)
+{
+    int64_t most_rows = TFC_GROUP_QUERIES / (f->hp->NH / f->hp->NKV), blocks = blocks_of(runs);
+    tfc_piece piece = {.runs = runs, .n_runs = 1, .n_rows = runs->n_rows, .shared_blocks = blocks};
+    for (; piece.n_runs < n_runs; piece.n_runs++) {
+        const tfc_run *next = &runs[piece.n_runs];
+        if (piece.n_rows + next->n_rows > most_rows) break;
+        int64_t shared = shared_blocks(f, runs, next, piece.shared_blocks), own = blocks_of(next);
+        if (shared == 0 || 2 * shared < own || 2 * shared < piece.shared_blocks) break;
+        /* the pointers of all must fit */
+        if (blocks + own - (piece.n_runs + 1) * shared > f->max_blocks) break;
+        blocks += own;
+        piece.shared_blocks = shared;
+        piece.n_rows += next->n_rows;
+    }
+    return piece;
+}
+
+/* Cuts and joins runs to pieces that balance; returns how many. */
+static int64_t plan_pieces(const tfc_forward *f, const tfc_run *runs, int64_t n_runs, tfc_piece *pieces)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < n_runs;) {
+        tfc_piece joined = join_runs(f, &runs[i], n_runs - i);
+        if (joined.n_runs > 1) {
+            pieces[n++] = joined;
+            i += joined.n_runs;
+            continue;
+        }
+        for (int64_t done = 0; done < runs[i].n_rows; done += PIECE_ROWS)
+            pieces[n++] = (tfc_piece){.runs = &runs[i],
+                                      .n_runs = 1,
+                                      .skip = done,
+                                      .n_rows = tfc_smaller(runs[i].n_rows - done, PIECE_ROWS)};
+        i++;
+    }
+    return n;
 }
 
 static void fill_rope(tfc_forward *f)
@@ -307,25 +386,32 @@ static bool many_rows(const tfc_forward *f)
     return f->M > f->few_rows;
 }
 
+/* Keys that all rows of the runs see together. */
+static double keys_seen(const tfc_run *runs, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)runs[i].n_rows * ((double)runs[i].position + ((double)runs[i].n_rows + 1) / 2);
+    return sum;
+}
+
 /* Multiply-adds × 2 of the pass that was planned. */
 static double count_flops(const tfc_forward *f)
 {
     const tfc_hparams *hp = f->hp;
     double C = (double)hp->C, all = (double)f->batch.n_rows, wanted = (double)f->batch.n_wanted;
-    double before = C * (double)f->QKV, after = C * (double)(f->Q + f->UP + hp->I), attended = 0, last = 0;
-    for (int64_t i = 0; i < f->n_pieces; i++)
-        attended += (double)f->pieces[i].n_rows *
-                    ((double)f->pieces[i].position + ((double)f->pieces[i].n_rows + 1) / 2);
-    for (int64_t i = 0; i < f->n_wanted_pieces; i++)
-        last += (double)f->wanted_pieces[i].n_rows *
-                ((double)f->wanted_pieces[i].position + ((double)f->wanted_pieces[i].n_rows + 1) / 2);
+    double before = C * (double)f->QKV, after = C * (double)(f->Q + f->UP + hp->I);
+    double attended = keys_seen(f->batch.runs, f->batch.n_runs);
+    double last = keys_seen(f->wanted_runs, f->n_wanted_runs);
     double L = (double)hp->L, attention = 2 * (double)f->Q * ((L - 1) * attended + last);
     return 2 * (L * before * all + after * ((L - 1) * all + wanted) + attention);
 }
 
 const float *tfc_forward_run(tfc_forward *f)
 {
-    plan_pieces(f);
+    plan_wanted(f);
+    f->n_pieces = plan_pieces(f, f->batch.runs, f->batch.n_runs, f->pieces);
+    f->n_wanted_pieces = plan_pieces(f, f->wanted_runs, f->n_wanted_runs, f->wanted_pieces);
     f->flops += count_flops(f);
     if (f->hp->rope) fill_rope(f);
     f->M = f->batch.n_rows;

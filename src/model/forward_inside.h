@@ -18,10 +18,24 @@
  * activated at a time. */
 enum { TFC_BLOCK_ROWS = 56, TFC_MANY_ROWS = 72, TFC_INNER_COLUMNS = 256 };
 
+/* What one attention task computes for a key head: rows of one run, or of several short ones (next to each
+ * other) whose sequences share their first blocks. */
+typedef struct tfc_piece {
+    const tfc_run *runs;
+    int64_t n_runs;
+    int64_t skip, n_rows;  /* n_runs 1: rows skip … skip+n_rows-1 of the run; else all of them */
+    int64_t shared_blocks; /* n_runs > 1 */
+} tfc_piece;
+
+/* Queries of several runs that go through shared blocks together. */
+enum { TFC_GROUP_QUERIES = 24 };
+
 /* Per-thread memory. */
 typedef struct tfc_forward_scratch {
     float *attention;
-    const float **k_blocks, **v_blocks; /* [max_blocks] */
+    const float **k_blocks, **v_blocks; /* [2 max_blocks] */
+    int64_t positions[TFC_GROUP_QUERIES];
+    tfc_attention_span spans[TFC_GROUP_QUERIES + 1];
     /* of one block of rows (R = block_rows) */
     float *normed; /* [R, C] */
     float *inner;  /* [R, 2 (TFC_INNER_COLUMNS + panel_n)] */
@@ -42,15 +56,17 @@ struct tfc_forward {
     int64_t Q, QKV, UP;
     tfc_batch batch;
     void *memory;
-    float *x, *x_wanted;             /* [max_rows, C] */
-    float *qkv;                      /* [max_rows, QKV] */
-    float *attended;                 /* [max_rows, Q] */
-    float *q_wanted;                 /* [max_rows, Q] */
-    float *normed;                   /* [few_rows, C] */
-    float *up;                       /* [few_rows, UP] */
-    float *active;                   /* [few_rows, I] */
-    void *packed;                    /* few_rows packed rows of the widest */
-    tfc_run *pieces, *wanted_pieces; /* runs cut to PIECE_ROWS */
+    float *x, *x_wanted;  /* [max_rows, C] */
+    float *qkv;           /* [max_rows, QKV] */
+    float *attended;      /* [max_rows, Q] */
+    float *q_wanted;      /* [max_rows, Q] */
+    float *normed;        /* [few_rows, C] */
+    float *up;            /* [few_rows, UP] */
+    float *active;        /* [few_rows, I] */
+    void *packed;         /* few_rows packed rows of the widest */
+    tfc_run *wanted_runs; /* of the gathered rows */
+    int64_t n_wanted_runs;
+    tfc_piece *pieces, *wanted_pieces;
     int64_t n_pieces, n_wanted_pieces;
     float *rope; /* [max_positions][n_rot], the first n_rope filled */
     double *rope_frequencies;
@@ -64,7 +80,7 @@ struct tfc_forward {
     float *rows; /* x or x_wanted */
     const float *q;
     int64_t ld_q;
-    const tfc_run *work; /* [n_work] */
+    const tfc_piece *work; /* [n_work] */
     int64_t n_work;
 
     /* forward_few.c */

@@ -196,6 +196,57 @@ static void test_attention(void **state)
         }
 }
 
+/* Rows of three sequences that share their first two blocks, in one call: the bits of each alone. The third
+ * ends inside the shared part. */
+static void test_attention_spans(void **state)
+{
+    (void)state;
+    enum { N_ROWS = 9 };
+    const int64_t positions[N_ROWS] = {75, 76, 77, 130, 64, 65, 66, 40, 41};
+    for (int path = 0; path < n_paths; path++)
+        for (int64_t group = 1; group < 6; group += 2)
+            for (int64_t window = 0; window < 80; window += 39) {
+                sequence a, b;
+                sequence_init(&a, paths[path], 131, group, 20, window, 3);
+                sequence_init(&b, paths[path], 131, group, 20, window, 3);
+                sequence_fill(&a, 131, 9);
+                memset(b.k, 0, (size_t)(131 * 20) * sizeof *b.k); /* another sequence ... */
+                sequence_fill(&b, 131, 9);
+                b.k_blocks[0] = a.k_blocks[0], b.k_blocks[1] = a.k_blocks[1]; /* ... that begins like a */
+                b.v_blocks[0] = a.v_blocks[0], b.v_blocks[1] = a.v_blocks[1];
+                float *out = floats(131 * a.ld), *together = floats(N_ROWS * a.ld),
+                      *q = floats(N_ROWS * a.ld);
+                for (int r = 0; r < N_ROWS; r++)
+                    memcpy(q + r * a.ld, a.q + positions[r] * a.ld, (size_t)a.ld * sizeof *q);
+                tfc_attention_span spans[] = {
+                    {0, N_ROWS, 0, 2, a.k_blocks, a.v_blocks},
+                    {0, 4, 2, 5, a.k_blocks + 2, a.v_blocks + 2},
+                    {4, 7, 2, 3, b.k_blocks + 2, b.v_blocks + 2},
+                };
+                tfc_attention_args args = {.out = together,
+                                           .q = q,
+                                           .ld_out = a.ld,
+                                           .ld_q = a.ld,
+                                           .n_rows = N_ROWS,
+                                           .group = group,
+                                           .head_dim = 20,
+                                           .window = window,
+                                           .scale = a.scale,
+                                           .scratch = a.scratch,
+                                           .n_spans = 3,
+                                           .positions = positions,
+                                           .spans = spans};
+                paths[path]->attention(&args);
+                for (int r = 0; r < N_ROWS; r++) {
+                    attend(paths[path], r < 4 || r > 6 ? &a : &b, out, positions[r], positions[r] + 1);
+                    assert_memory_equal(together + r * a.ld, out + positions[r] * a.ld,
+                                        (size_t)(group * 20) * sizeof *out);
+                }
+                free(out), free(together), free(q);
+                sequence_release(&a), sequence_release(&b);
+            }
+}
+
 /* Scores that are all the same, that differ by hundreds, and that are tiny. */
 static void test_attention_extremes(void **state)
 {
@@ -362,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention_spans),
         cmocka_unit_test(test_attention_extremes),
         cmocka_unit_test(test_train_differences),
         cmocka_unit_test(test_train),
