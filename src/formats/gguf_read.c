@@ -337,7 +337,7 @@ static tfc_status read_tensors(tfc_gguf *gguf, cursor *in, tfc_error *err)
     set->tensors = tfc_alloc_zero((size_t)set->n_tensors, sizeof *set->tensors);
     if (!set->tensors || !ranges) status = tfc_fail_memory(err, "tensor table");
     for (int64_t i = 0; status == TFC_OK && i < set->n_tensors; i++) {
-        size_t n;
+        size_t n = 0;
         status = take_name(gguf, in, "tensor table", i, &set->tensors[i].name, &n, err);
         if (status != TFC_OK) break;
         status = read_tensor(gguf, in, &set->tensors[i], &ranges[i], err);
@@ -642,7 +642,7 @@ tfc_status tfc_gguf_get_int_array(const tfc_gguf *gguf, const char *key, const i
     tfc_status status;
     gguf_entry *entry = entry_get(gguf, key, found, &status, err);
     if (!entry) return status;
-    int64_t value;
+    int64_t value = 0;
     if (entry->type != KV_ARRAY || entry->item_type == KV_TEXT || entry->item_type == KV_BOOL ||
         entry->item_type == KV_F32 || entry->item_type == KV_F64)
         return wrong_kind(entry, "array of integers", err);
