@@ -44,8 +44,8 @@ for name, total in (("before", before[-1]), ("after", after[-1])):
           f"{total['correct_through']} answered right through it")
 summary = json.load(open(f"{run}/summary.json", encoding="utf-8"))
 annotated, control = summary["annotate"], summary["control"]
-print(f"calls kept: {summary['filter']['calls']} in {summary['filter']['texts']} of {summary['filter']['snippets']} texts, "
-      f"{100 * summary['filter']['calls'] / summary['filter']['snippets']:.0f} per 100 texts")
+print(f"calls kept: {summary['filter']['calls']} in {summary['filter']['texts']} of {annotated['snippets']} texts, "
+      f"{100 * summary['filter']['calls'] / annotated['snippets']:.0f} per 100 texts")
 if control["n"]:
     print(f"of {control['n']} calls judged again: {100 * control['kept_own'] / control['n']:.0f} % pass with their own results, "
           f"{100 * control['kept_other'] / control['n']:.0f} % with shuffled ones")
