@@ -9,15 +9,15 @@ corpus=$2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-job() { # folder, further options
+job() { # folder, further options; takes the place of its subshell, so that a kill meets the program itself
     out=$1; shift
-    "$toolformer" run --corpus "$corpus" --limit 24 --tools Calculator,Calendar --recipe small --steps 3 --batch 4 \
+    exec "$toolformer" run --corpus "$corpus" --limit 24 --tools Calculator,Calendar --recipe small --steps 3 --batch 4 \
         --control 0 --dev-share 0 --checkpoint-every 1 --quiet --out "$out" "$@"
 }
 
-job "$folder/whole" --threads 1 --batch-tokens 333 >/dev/null
+(job "$folder/whole" --threads 1 --batch-tokens 333) >/dev/null
 kills=0
-for seconds in 3 11 19; do
+for seconds in 3 8 14; do
     job "$folder/killed" --threads 2 >/dev/null 2>&1 &
     process=$!
     sleep "$seconds"
@@ -27,7 +27,7 @@ for seconds in 3 11 19; do
         [ ! -e "$folder/killed/$name" ] || cmp "$folder/whole/$name" "$folder/killed/$name"
     done
 done
-job "$folder/killed" --threads 2 >/dev/null
+(job "$folder/killed" --threads 2) >/dev/null
 cmp "$folder/whole/dataset.jsonl" "$folder/killed/dataset.jsonl"
 cmp "$folder/whole/model/model.gguf" "$folder/killed/model/model.gguf"
 if find "$folder/killed" -name '*.partial*' | grep .; then echo "half-written files are left"; exit 1; fi
