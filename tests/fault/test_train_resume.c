@@ -6,9 +6,11 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -383,6 +385,33 @@ static void test_best(void **state)
     remove_tree("best");
 }
 
+/* A disk that fills up in the middle of a checkpoint: an error, the older checkpoint stays, and the run goes
+ * on once there is room. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 100000; /* a checkpoint has 265,000 bytes, the log fits */
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    tfc_train_params params = tiny("room");
+    stopper s = {.at = 4};
+    tfc_error err;
+    assert_int_equal(train(&params, &s, NULL, &err), TFC_EINTERRUPTED);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    tfc_status status = train(&params, NULL, NULL, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(status, TFC_EIO);
+    assert_non_null(strstr(err.message, ".ckpt"));
+    assert_false(tfc_file_exists(in_root("room/checkpoints/last.ckpt.partial")));
+    train_to_end(&params);
+    same_as_reference("room");
+    log_is_whole("room");
+    remove_tree("room");
+}
+
 /* Each allocation fails in turn: an error, and the run goes on afterwards. */
 static void test_memory(void **state)
 {
@@ -456,7 +485,8 @@ int main(void)
         cmocka_unit_test(test_killed),      cmocka_unit_test(test_threads),
         cmocka_unit_test(test_again),       cmocka_unit_test(test_other_settings),
         cmocka_unit_test(test_bad_params),  cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_best),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_best),        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, prepare, tidy);
 }
