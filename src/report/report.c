@@ -19,7 +19,8 @@ static const char style[] =
     ".call{background:#e3f1e3;border-radius:3px;padding:0 .2em}.drop .call{background:#f6e3df}"
     ".text{margin:.5rem 0 .1rem}.why{color:#666;font-size:.88rem;margin:0 0 "
     ".8rem}.ok{color:#1b7a2f}.bad{color:#b3261e}"
-    "svg text{font:11px system-ui,sans-serif;fill:#555}code{background:#f4f4f4;padding:0 .2em}";
+    "svg text{font:11px system-ui,sans-serif;fill:#555}code{background:#f4f4f4;padding:0 "
+    ".2em;overflow-wrap:anywhere}b{font-weight:600}";
 
 static void put_escaped(tfc_buffer *html, const char *text, size_t n)
 {
@@ -262,6 +263,32 @@ static tfc_status put_answers(tfc_buffer *html, const char *run, const char *fil
     return status;
 }
 
+/* A figure as people read it: numbers short, objects as "name value", one after the other. */
+static void put_value(tfc_buffer *html, tfc_json *value)
+{
+    if (json_object_is_type(value, json_type_double)) {
+        tfc_buffer_printf(html, "%.4g", json_object_get_double(value));
+    } else if (json_object_is_type(value, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(value); i++) {
+            if (i) tfc_buffer_puts(html, "<br>");
+            put_value(html, json_object_array_get_idx(value, i));
+        }
+    } else if (json_object_is_type(value, json_type_object)) {
+        bool first = true;
+        json_object_object_foreach(value, key, item)
+        {
+            if (!first) tfc_buffer_puts(html, " &middot; ");
+            first = false;
+            for (const char *c = key; *c; c++) put_escaped(html, *c == '_' ? " " : c, 1);
+            tfc_buffer_puts(html, " <b>");
+            put_value(html, item);
+            tfc_buffer_puts(html, "</b>");
+        }
+    } else {
+        put_text(html, json_object_get_string(value));
+    }
+}
+
 static void put_summary_line(void *context, tfc_json *line)
 {
     tfc_buffer *html = context;
@@ -271,7 +298,7 @@ static void put_summary_line(void *context, tfc_json *line)
         tfc_buffer_puts(html, "<tr><td>");
         put_text(html, key);
         tfc_buffer_puts(html, "</td><td>");
-        put_text(html, json_object_get_string(value));
+        put_value(html, value);
         tfc_buffer_puts(html, "</td></tr>");
     }
     tfc_buffer_puts(html, "</table>");
