@@ -1,9 +1,9 @@
 /* toolformer/eval.h: prompts with known answers (paper section 4).
  *
- * The call text is stripped before anything is scored. A gold answer that is a number is compared with the first
- * number of the output, or with the one behind its `=` when that number stands in an equation, "5 + 3 = 8" (paper,
- * footnote 7); any other must occur within the first five words (LAMA's rule), words being compared in lower case
- * without the punctuation at their edges.
+ * The call text is stripped before anything is scored. A gold answer that is a number is compared with the
+ * first number of the output, or with the one behind its `=` when that number stands in an equation, "5 + 3 =
+ * 8" (paper, footnote 7); any other must occur within the first five words (LAMA's rule), words being
+ * compared in lower case without the punctuation at their edges.
  *
  * Data: JSON lines {"id","prompt" or "question","answer"} with optional "date" (the day of that prompt) and
  * "tool" (the one that is expected to be called). */

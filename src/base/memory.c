@@ -235,8 +235,7 @@ tfc_status tfc_buffer_ok(const tfc_buffer *buffer, const char *what, tfc_error *
 {
     if (!buffer->failed) return TFC_OK;
     size_t cap = buffer->cap ? buffer->cap : (size_t)1 << 30;
-    if (buffer->too_large)
-        return tfc_fail(err, TFC_ELIMIT, "%s would be larger than %zu bytes", what, cap);
+    if (buffer->too_large) return tfc_fail(err, TFC_ELIMIT, "%s would be larger than %zu bytes", what, cap);
     return tfc_fail_memory(err, what);
 }
 

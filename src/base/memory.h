@@ -46,7 +46,7 @@ void tfc_arena_release(tfc_arena *arena);
 typedef struct tfc_buffer {
     char *data;
     size_t n, capacity, cap; /* cap 0 means 1 GiB */
-    bool failed, too_large; /* too_large: because of the cap */
+    bool failed, too_large;  /* too_large: because of the cap */
 } tfc_buffer;
 void tfc_buffer_init(tfc_buffer *buffer, size_t cap);
 void tfc_buffer_release(tfc_buffer *buffer);

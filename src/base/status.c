@@ -43,7 +43,7 @@ static void message_cut(char *message, size_t capacity)
     message[i] = '\0';
 }
 
-tfc_status tfc_fail(tfc_error *err, tfc_status status, const char *format, ...)
+tfc_status(tfc_fail)(tfc_error *err, tfc_status status, const char *format, ...)
 {
     if (!err) return status;
     va_list args;
@@ -55,7 +55,7 @@ tfc_status tfc_fail(tfc_error *err, tfc_status status, const char *format, ...)
     return status;
 }
 
-tfc_status tfc_fail_errno(tfc_error *err, const char *format, ...)
+tfc_status(tfc_fail_errno)(tfc_error *err, const char *format, ...)
 {
     int number = errno;
     tfc_status status = number == ENOMEM ? TFC_ENOMEM : number == ENOENT ? TFC_ENOTFOUND : TFC_EIO;
@@ -71,7 +71,7 @@ tfc_status tfc_fail_errno(tfc_error *err, const char *format, ...)
     return status;
 }
 
-tfc_status tfc_fail_memory(tfc_error *err, const char *what)
+tfc_status(tfc_fail_memory)(tfc_error *err, const char *what)
 {
     return tfc_fail(err, TFC_ENOMEM, "out of memory (%s)", what);
 }

@@ -236,12 +236,12 @@ static void test_added_tokens(void **state)
 static void test_composition(void **state)
 {
     (void)state;
-    tfc_tokenizer *tokenizer = make(
-        MODEL(LETTERS ",\"Ã\":6,\"©\":7,\"e\":8", "") ",\"normalizer\":{\"type\":\"NFC\"},\"pre_"
-                                                      "tokenizer\":" BYTES(
-                                                          "true", "false") ",\"added_tokens\":[{\"id\":9,"
-                                                                           "\"content\":\"\xC3\xA9\xC3\xA9\","
-                                                                           "\"normalized\":true}]}");
+    tfc_tokenizer *tokenizer =
+        make(MODEL(LETTERS ",\"Ã\":6,\"©\":7,\"e\":8",
+                   "") ",\"normalizer\":{\"type\":\"NFC\"},\"pre_"
+                       "tokenizer\":" BYTES("true", "false") ",\"added_tokens\":[{\"id\":9,"
+                                                             "\"content\":\"\xC3\xA9\xC3\xA9\","
+                                                             "\"normalized\":true}]}");
     assert_string_equal(ids_of(tokenizer, "ae\xCC\x81", 0), "0 6 7");
     assert_string_equal(ids_of(tokenizer, "a\xC3\xA9", 0), "0 6 7");
     assert_string_equal(ids_of(tokenizer, "e\xCC\x81\xC3\xA9", 0), "9");
