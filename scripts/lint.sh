@@ -1,5 +1,5 @@
 #!/bin/sh
-# Formatting, layers, clang-tidy, cppcheck, gcc's analyzer. Any finding fails.
+# Formatting, layers, clang's warnings, clang-tidy, cppcheck. Any finding fails.
 set -eu
 cd "$(dirname "$0")/.."
 status=0

@@ -125,6 +125,10 @@ static int64_t make_texts(bench *b, const workload *w, tfc_score_request *reques
         for (int j = 0; j < n_wants; j++)
             wants[j] = (tfc_want){
                 .kind = TFC_WANT_TOKEN, .position = n_ids - n_wants + j, .token = ids[n_ids - n_wants + j]};
+        if (w->n_new) { /* before sampling the prompt alone runs */
+            n_wants = 1;
+            wants[0].position = n_ids;
+        }
         requests[i] = (tfc_score_request){ids, n_ids, wants, n_wants};
         total += n;
     }
@@ -156,13 +160,7 @@ static tfc_status one_turn(bench *b, const workload *w, tfc_score_request *reque
     tfc_session *session = tfc_session_create(b->model, &params, err);
     if (!session) return err ? err->status : TFC_ENOMEM;
     tfc_status status = TFC_OK;
-    if (w->n_new) {
-        for (int i = 0; i < w->n_texts; i++) {
-            requests[i].n_wants = 1;
-            requests[i].wants[0].position = requests[i].n_ids;
-        }
-        status = tfc_score(session, requests, w->n_texts, err);
-    }
+    if (w->n_new) status = tfc_score(session, requests, w->n_texts, err);
     tfc_session_counters before = tfc_session_get_counters(session);
     if (status == TFC_OK)
         status = w->n_new ? sample_texts(session, w, requests, err)

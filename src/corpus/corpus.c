@@ -90,10 +90,10 @@ static void say_progress(const tfc_corpus_reader *reader, const source *s, int64
                                                                         .detail = detail});
 }
 
-static bool is_blank_line(const tfc_buffer *line)
+static bool is_blank_line(const char *text, size_t n)
 {
-    for (size_t i = 0; i < line->n; i++)
-        if (!strchr(" \t\r", line->data[i]) || line->data[i] == '\0') return false;
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(" \t\r", text[i]) || text[i] == '\0') return false;
     return true;
 }
 
@@ -112,7 +112,7 @@ static tfc_status read_lines(tfc_corpus_reader *reader, source *s, tfc_error *er
             tfc_error bad;
             tfc_fail(&bad, TFC_EFORMAT, "%.400s:%lld: line longer than 16 MiB", s->name, (long long)number);
             status = tfc_corpus_bad_line(reader, &bad, err);
-        } else if (!is_blank_line(&line)) {
+        } else if (!is_blank_line(text, line.n)) {
             status = tfc_corpus_read_line(reader, s->name, number, text + skip, line.n - skip, err);
         }
         if (number % 1024 == 0) {

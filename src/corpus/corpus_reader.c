@@ -314,12 +314,13 @@ tfc_status tfc_corpus_read_line(tfc_corpus_reader *reader, const char *file, int
     snprintf(what, sizeof what, "%.400s:%" PRId64, file, line);
     document d = {.file = file, .line = line};
     tfc_json *object = tfc_json_parse(text, n, what, &bad);
-    tfc_status status = object ? read_fields(reader->corpus, object, &d, &bad) : bad.status;
-    if (object) {
-        json_object_put(object);
-        if (status != TFC_OK) tfc_error_prefix(&bad, "%s", what);
-    }
-    if (status == TFC_OK) status = add_document(reader, &d, &bad);
+    if (!object) return tfc_corpus_bad_line(reader, &bad, err);
+    tfc_status status = read_fields(reader->corpus, object, &d, &bad);
+    json_object_put(object);
+    if (status == TFC_OK)
+        status = add_document(reader, &d, &bad);
+    else
+        tfc_error_prefix(&bad, "%s", what);
     return status == TFC_OK ? TFC_OK : tfc_corpus_bad_line(reader, &bad, err);
 }
 

@@ -128,15 +128,20 @@ void tfc_sequences_order(const tfc_sequence *sequences, int64_t n, int64_t *orde
 
 /* ---- passes ---- */
 
+/* Does the row at `position` go on the last run? */
+static bool extends_run(const tfc_batch *batch, int64_t position, int64_t first_block)
+{
+    if (batch->n_runs == 0) return false;
+    const tfc_run *last = &batch->runs[batch->n_runs - 1];
+    return last->first_block == first_block && last->position + last->n_rows == position;
+}
+
 static void add_row(tfc_batch *batch, const tfc_item *item, int64_t position, int32_t store, bool wanted,
                     int64_t first_block)
 {
-    tfc_run *run = batch->n_runs ? &batch->runs[batch->n_runs - 1] : NULL;
-    if (!run || run->first_block != first_block || run->position + run->n_rows != position) {
-        run = &batch->runs[batch->n_runs++];
-        *run = (tfc_run){batch->n_rows, 0, position, first_block};
-    }
-    run->n_rows++;
+    if (!extends_run(batch, position, first_block))
+        batch->runs[batch->n_runs++] = (tfc_run){batch->n_rows, 0, position, first_block};
+    batch->runs[batch->n_runs - 1].n_rows++;
     if (wanted) batch->wanted[batch->n_wanted++] = (int32_t)batch->n_rows;
     batch->ids[batch->n_rows] = item->ids[position];
     batch->positions[batch->n_rows] = (int32_t)position;

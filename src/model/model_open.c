@@ -139,7 +139,7 @@ static tfc_status read_tokenizer(tfc_model *model, int32_t bos, int32_t eos, tfc
 
 static tfc_status open_folder(tfc_model *model, tfc_error *err)
 {
-    int32_t bos, eos;
+    int32_t bos = -1, eos = -1;
     tfc_status status = read_config(model, &bos, &eos, err);
     if (status != TFC_OK) return status;
     model->safetensors = tfc_safetensors_open_folder(model->folder, true, err);

@@ -190,7 +190,7 @@ static bool every_byte_has_token(tfc_vocab *vocab)
 /* Options that change ids, where they would. Unknown-token rules never apply when every byte has a token. */
 static tfc_status check_model_options(tfc_tokenizer *tokenizer, tfc_json *model, tfc_error *err)
 {
-    bool found, byte_fallback;
+    bool found, byte_fallback = false;
     double dropout = 0;
     const char *text;
     size_t n;
@@ -279,7 +279,7 @@ static tfc_status read_split(tfc_pretokenizer *pre, tfc_json *value, tfc_error *
 
 static tfc_status read_byte_level(tfc_pretokenizer *pre, tfc_json *value, tfc_error *err)
 {
-    bool prefix_space, regex;
+    bool prefix_space = true, regex = true;
     tfc_status status = get_flag(value, "add_prefix_space", true, &prefix_space, err);
     if (status == TFC_OK) status = get_flag(value, "use_regex", true, &regex, err);
     if (status == TFC_OK && prefix_space) status = tfc_pretokenizer_add_prefix_space(pre, err);

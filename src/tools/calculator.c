@@ -148,7 +148,7 @@ static bool read_product(reader *r, tfc_rational *out)
     for (char op; (op = peek_operator(r, &bytes)) == '*' || op == '/';) {
         size_t at = r->at;
         r->at += bytes;
-        tfc_rational right;
+        tfc_rational right = {0};
         if (!read_signed(r, &right)) return false;
         if (op == '/' && right.num == 0) return refuse(r, "division by zero at byte %zu", at);
         bool fits =
@@ -164,7 +164,7 @@ static bool read_sum(reader *r, tfc_rational *out)
     size_t bytes;
     for (char op; (op = peek_operator(r, &bytes)) == '+' || op == '-';) {
         r->at += bytes;
-        tfc_rational right;
+        tfc_rational right = {0};
         if (!read_product(r, &right)) return false;
         bool fits = op == '+' ? tfc_rational_add(*out, right, out) : tfc_rational_subtract(*out, right, out);
         if (!fits) return refuse_size(r);
@@ -177,7 +177,7 @@ tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, 
     reader r = {.text = expression, .n = n, .err = err};
     if (n > EXPRESSION_BYTES_MAX)
         return refuse(&r, "it is longer than %d bytes", EXPRESSION_BYTES_MAX), TFC_ENORESULT;
-    tfc_rational value;
+    tfc_rational value = {0};
     if (!read_sum(&r, &value)) return TFC_ENORESULT;
     skip_blanks(&r);
     if (r.at < n) return refuse(&r, "operator expected at byte %zu", r.at), TFC_ENORESULT;

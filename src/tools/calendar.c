@@ -81,7 +81,7 @@ tfc_status tfc_calendar_call(const tfc_tool *tool, const char *args, const tfc_t
 {
     if (args[strspn(args, " \t")] != '\0')
         return tfc_fail(err, TFC_ENORESULT, "%s takes no arguments, not '%.80s'", tool->name, args);
-    char today[11];
+    char today[11] = "";
     const char *date = context ? context->date : NULL;
     if (!date) {
         tfc_calendar_today(today);

@@ -169,10 +169,12 @@ bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, size_t max_
     numbers = tfc_alloc(max_numbers, sizeof *numbers);
     out->args = tfc_alloc(max_args, sizeof *out->args);
     e.failed = !numbers || !out->args;
-    size_t count = e.failed ? 0 : numbers_before(text, n, at, max_numbers, numbers);
-    try_pairs(&e, text, numbers, count);
-    e.rounding = true;
-    try_pairs(&e, text, numbers, count);
+    if (!e.failed) {
+        size_t count = numbers_before(text, n, at, max_numbers, numbers);
+        try_pairs(&e, text, numbers, count);
+        e.rounding = true;
+        try_pairs(&e, text, numbers, count);
+    }
     tfc_free(numbers);
     if (e.failed) {
         tfc_proposals_release(out);
@@ -184,7 +186,7 @@ bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, size_t max_
 
 void tfc_proposals_release(tfc_proposals *proposals)
 {
-    for (size_t i = 0; i < proposals->n_args; i++) tfc_free(proposals->args[i]);
+    for (size_t i = 0; proposals->args && i < proposals->n_args; i++) tfc_free(proposals->args[i]);
     tfc_free(proposals->args);
     *proposals = (tfc_proposals){0};
 }
