@@ -72,7 +72,9 @@ bool tfc_rational_divide(tfc_rational a, tfc_rational b, tfc_rational *out)
     return tfc_rational_multiply(a, inverse, out);
 }
 
-/* |a| as whole part and `decimals` digits, rounded half up: digits = round(|a| * 10^decimals) - whole *
+enum { MAX_DECIMALS = 18 }; /* 10^18 is the last power of ten that 64 bits hold */
+
+/* |a| as whole part and `decimals` digits (at most MAX_DECIMALS), rounded half up: digits = round(|a| * 10^decimals) - whole *
  * 10^decimals. The remainder stays below 2^118, so ten times it fits. */
 static void split(tfc_rational a, int decimals, tfc_int128 *whole, int64_t *digits, int64_t *power)
 {
@@ -97,6 +99,7 @@ bool tfc_rational_round(tfc_rational a, int decimals, tfc_rational *out)
 {
     tfc_int128 whole, num;
     int64_t digits, power;
+    if (decimals < 0 || decimals > MAX_DECIMALS) return false;
     split(a, decimals, &whole, &digits, &power);
     if (__builtin_mul_overflow(whole, power, &num) || __builtin_add_overflow(num, digits, &num)) return false;
     return tfc_rational_make(a.num < 0 ? -num : num, power, out);

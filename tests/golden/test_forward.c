@@ -10,11 +10,10 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "fixtures.h"
 #include "formats/safetensors.h"
 #include "kernels/kernels.h"
 #include "toolformer/engine.h"
-
-#define FIXTURES TFC_SOURCE_DIR "/tests/fixtures/"
 
 typedef struct golden_case {
     const char *model, *golden;
@@ -52,7 +51,7 @@ static golden_numbers open_golden(const golden_case *c)
     char path[512];
     tfc_error err;
     tfc_error_init(&err);
-    snprintf(path, sizeof path, FIXTURES "%s", c->golden);
+    snprintf(path, sizeof path, "%s/%s", fixtures_folder(), c->golden);
     golden_numbers g = {.file = tfc_safetensors_open(path, true, &err)};
     if (!g.file) fail_msg("%s", err.message);
     const tfc_safetensors_raw_view *logits = raw(g.file, "logits");
@@ -144,7 +143,7 @@ static void check_case(const golden_case *c, const char *cpu, const char *operan
     char path[512], what[128];
     tfc_error err;
     tfc_error_init(&err);
-    snprintf(path, sizeof path, FIXTURES "%s", c->model);
+    snprintf(path, sizeof path, "%s/%s", fixtures_folder(), c->model);
     snprintf(what, sizeof what, "%s %s %s", c->model, cpu, operand);
     golden_numbers g = open_golden(c);
     tfc_model *model = tfc_model_open(path, &(tfc_model_params){.cpu = cpu, .operand = operand}, &err);

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "fixtures.h"
 #include "text/tokenizer_core.h"
 
 static const char *const models[] = {"llama", "llama3",   "gpt2",         "gptj",    "gemma3",
@@ -88,7 +89,7 @@ static void test_models(void **state)
     (void)state;
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         char folder[300];
-        snprintf(folder, sizeof folder, "%s/tests/fixtures/models/%s", TFC_SOURCE_DIR, models[m]);
+        snprintf(folder, sizeof folder, "%s/models/%s", fixtures_folder(), models[m]);
         tfc_tokenizer *tokenizer = load_tokenizer(folder);
         tfc_json *golden = load(folder, "golden.json"), *part, *cases;
         tfc_error err;
@@ -157,8 +158,8 @@ static void test_gguf_files(void **state)
     static const char *const names[] = {"llama", "gpt2"};
     for (size_t m = 0; m < 2; m++) {
         char folder[300], path[300];
-        snprintf(folder, sizeof folder, "%s/tests/fixtures/models/%s", TFC_SOURCE_DIR, names[m]);
-        snprintf(path, sizeof path, "%s/tests/fixtures/gguf/%s.F32.gguf", TFC_SOURCE_DIR, names[m]);
+        snprintf(folder, sizeof folder, "%s/models/%s", fixtures_folder(), names[m]);
+        snprintf(path, sizeof path, "%s/gguf/%s.F32.gguf", fixtures_folder(), names[m]);
         tfc_tokenizer *json = load_tokenizer(folder), *gguf = from_gguf(path);
         check_same(json, gguf);
         tfc_tokenizer_free(json);
@@ -171,7 +172,7 @@ static void test_round_trips(void **state)
     (void)state;
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         char folder[300], path[] = "/tmp/tfc-tokenizer-XXXXXX", *text;
-        snprintf(folder, sizeof folder, "%s/tests/fixtures/models/%s", TFC_SOURCE_DIR, models[m]);
+        snprintf(folder, sizeof folder, "%s/models/%s", fixtures_folder(), models[m]);
         tfc_tokenizer *first = load_tokenizer(folder);
         tfc_error err;
         size_t n;

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "fixtures.h"
 #include "text/tokenizer_core.h"
 
 static tfc_tokenizer *tokenizer;
@@ -54,9 +55,9 @@ static int check_all(const tfc_tokenizer *t)
     char *text;
     size_t n;
     int number = 0;
-    if (tfc_file_read(TFC_SOURCE_DIR "/tests/fixtures/tokenizers/smollm2.jsonl", 1 << 20, &text, &n, &err) !=
-        TFC_OK)
-        fail_msg("%s", err.message);
+    char path[600];
+    snprintf(path, sizeof path, "%s/tokenizers/smollm2.jsonl", fixtures_folder());
+    if (tfc_file_read(path, 1 << 20, &text, &n, &err) != TFC_OK) fail_msg("%s", err.message);
     for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
         check_line(t, line, (size_t)(end - line), ++number);
     tfc_free(text);
