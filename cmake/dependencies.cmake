@@ -1,4 +1,4 @@
-# Everything comes from Debian's packages (scripts/install-packages.sh installs them).
+# Everything comes from Debian's packages (scripts/setup.sh installs them).
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET json-c)

@@ -3,7 +3,7 @@
 # the one command and stops.
 set -eu
 packages="gcc make cmake pkg-config ca-certificates python3 python3-pip
-libjson-c-dev libpcre2-dev libsqlite3-dev libutf8proc-dev zlib1g-dev libedit-dev libcmocka-dev"
+libjson-c-dev libpcre2-dev libsqlite3-dev libutf8proc-dev zlib1g-dev libcmocka-dev"
 [ "${1:-}" = lint ] && packages="$packages clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 
 missing=""
