@@ -74,8 +74,8 @@ bool tfc_rational_divide(tfc_rational a, tfc_rational b, tfc_rational *out)
 
 enum { MAX_DECIMALS = 18 }; /* 10^18 is the last power of ten that 64 bits hold */
 
-/* |a| as whole part and `decimals` digits (at most MAX_DECIMALS), rounded half up: digits = round(|a| * 10^decimals) - whole *
- * 10^decimals. The remainder stays below 2^118, so ten times it fits. */
+/* |a| as whole part and `decimals` digits (at most MAX_DECIMALS), rounded half up: digits = round(|a| *
+ * 10^decimals) - whole * 10^decimals. The remainder stays below 2^118, so ten times it fits. */
 static void split(tfc_rational a, int decimals, tfc_int128 *whole, int64_t *digits, int64_t *power)
 {
     tfc_int128 num = magnitude(a.num), rest = num % a.den;
