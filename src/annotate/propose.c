@@ -62,19 +62,15 @@ static tfc_status add_proposal(tfc_group *group, int64_t place_index, int64_t fi
 }
 
 /* A free sample is over at its closing bracket, its arrow, or the end of the line. */
-typedef struct free_stop {
-    const tfc_tokenizer *tokenizer;
-} free_stop;
-
 static bool sample_ended(void *context, const int32_t *ids, int64_t n)
 {
-    const free_stop *stop = context;
+    const tfc_tokenizer *tokenizer = context;
     size_t length, before = 0;
-    const char *text = tfc_token_text(stop->tokenizer, ids[n - 1], &length);
+    const char *text = tfc_token_text(tokenizer, ids[n - 1], &length);
     if (!text) return true;
     for (size_t i = 0; i < length; i++)
         if (text[i] == ']' || text[i] == '\n') return true;
-    const char *last = n > 1 ? tfc_token_text(stop->tokenizer, ids[n - 2], &before) : NULL;
+    const char *last = n > 1 ? tfc_token_text(tokenizer, ids[n - 2], &before) : NULL;
     for (size_t i = 0; i < length; i++) {
         char previous = i > 0 ? text[i - 1] : last && before ? last[before - 1] : '\0';
         if (text[i] == '>' && previous == '-') return true;
@@ -106,10 +102,6 @@ static bool sampled_args(const tfc_tool *tool, const char *sample, size_t n, tfc
     return true;
 }
 
-typedef struct sample_owner {
-    int64_t place, j;
-} sample_owner;
-
 /* The sequence that a sample continues: scan context, x_<i, ` [Name(`. */
 static int32_t *sample_prompt(tfc_group *group, int64_t place, int64_t *n, tfc_error *err)
 {
@@ -127,8 +119,8 @@ static int32_t *sample_prompt(tfc_group *group, int64_t place, int64_t *n, tfc_e
     return ids;
 }
 
-static tfc_status make_samples(tfc_group *group, int64_t place, tfc_sample_request *requests,
-                               sample_owner *owners, int64_t *n, free_stop *stop, tfc_error *err)
+static tfc_status make_samples(tfc_group *group, int64_t place, tfc_sample_request *requests, int64_t *owners,
+                               int64_t *n, tfc_error *err)
 {
     const tfc_settings *settings = group->settings;
     const tfc_recipe *recipe = &settings->recipe;
@@ -152,10 +144,10 @@ static tfc_status make_samples(tfc_group *group, int64_t place, tfc_sample_reque
         if (recipe->constrained)
             request->grammar = tfc_grammar_args(work->plan->tool->args_form);
         else
-            request->stop = sample_ended, request->context = stop;
+            request->stop = sample_ended, request->context = (void *)(uintptr_t)group->tokenizer;
         request->new_ids = tfc_arena_alloc(&group->arena, (size_t)request->max_new, sizeof *request->new_ids);
         if (!request->new_ids) return tfc_fail_memory(err, "samples");
-        owners[(*n)++] = (sample_owner){place, j};
+        owners[(*n)++] = place;
     }
     return TFC_OK;
 }
@@ -206,16 +198,15 @@ tfc_status tfc_group_propose(tfc_group *group, tfc_error *err)
         n_samples += work->plan->m;
     }
     tfc_sample_request *requests = tfc_arena_alloc(&group->arena, (size_t)n_samples, sizeof *requests);
-    sample_owner *owners = tfc_arena_alloc(&group->arena, (size_t)n_samples, sizeof *owners);
+    int64_t *owners = tfc_arena_alloc(&group->arena, (size_t)n_samples, sizeof *owners);
     if (!requests || !owners) return tfc_fail_memory(err, "samples");
-    free_stop stop = {group->tokenizer};
     tfc_status status = TFC_OK;
     for (int64_t p = 0; p < group->n_places && status == TFC_OK; p++) {
         const tfc_work *work = &group->works[group->place_work[p]];
         if (group->places[p].reason || work->plan->proposer == TFC_PROPOSER_ENUMERATE ||
             takes_no_arguments(group, work))
             continue;
-        status = make_samples(group, p, requests, owners, &n, &stop, err);
+        status = make_samples(group, p, requests, owners, &n, err);
     }
     if (status == TFC_OK && n > 0) status = tfc_sample(group->session, requests, n, err);
     /* Candidates in the order of the places, whichever way they came. */
@@ -228,7 +219,7 @@ tfc_status tfc_group_propose(tfc_group *group, tfc_error *err)
             status = enumerate_place(group, p, err);
         else if (takes_no_arguments(group, work))
             status = add_proposal(group, p, first, "", 0, NULL, "sample", err);
-        for (; status == TFC_OK && next < n && owners[next].place == p; next++)
+        for (; status == TFC_OK && next < n && owners[next] == p; next++)
             status = read_sample(group, &requests[next], p, first, err);
     }
     return status;
