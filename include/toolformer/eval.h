@@ -17,6 +17,7 @@ extern "C" {
 #endif
 
 typedef struct tfc_eval_params {
+    const char *task; /* "prompts" (NULL), "asdiv", "svamp", "mawps" */
     const char *data;
     int64_t limit;                /* -1: all */
     tfc_generate_params generate; /* its date is replaced by each prompt's own */
@@ -27,13 +28,21 @@ typedef struct tfc_eval_example {
     const char *id, *prompt, *output, *prediction, *gold, *tool; /* tool: as expected, or NULL */
     const tfc_generate_result *generated;
     bool correct, called, called_right; /* called_right: the expected tool was called and gave a result */
+    bool strict_correct;                /* by the strict reading of the output */
+    bool call_ran;                      /* a call gave a result */
+    bool result_right;                  /* … which equals the gold */
+    bool copied;                        /* the prediction is a call's result */
 } tfc_eval_example;
 
 typedef struct tfc_eval_result {
     int64_t n, correct, called, correct_called, called_right;
     int64_t correct_through; /* right answers after a call of the expected tool */
+    int64_t strict_correct, result_right, copied;
     double seconds;
 } tfc_eval_result;
+
+/* True for a task's name; *max_tokens (may be NULL) gets the task's own where it has one. */
+bool tfc_eval_task_known(const char *name, int64_t *max_tokens);
 
 tfc_status tfc_eval_prompts(tfc_session *session, const tfc_eval_params *params,
                             void (*each)(void *context, const tfc_eval_example *example), void *context,

@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "eval/scorers.h"
 #include "toolformer/eval.h"
-#include "tools/tool.h"
 
 enum { WORDS = 5 };
 
@@ -54,8 +54,7 @@ static bool whole_number(const char *text, tfc_number *number)
     return true;
 }
 
-/* The first WORDS words in lower case, edge punctuation off, each between blanks. The caller's. */
-static char *normal_words(const char *text, int max_words)
+char *tfc_normal_words(const char *text, int max_words)
 {
     utf8proc_uint8_t *lower = NULL;
     if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &lower,
@@ -96,7 +95,7 @@ bool tfc_answer_correct(const char *output, const char *gold, char **prediction)
         return tfc_number_scan(output, strlen(output), begin, &predicted) &&
                same_value(&expected, &predicted);
     }
-    char *said = normal_words(output, WORDS), *wanted = normal_words(gold, 0);
+    char *said = tfc_normal_words(output, WORDS), *wanted = tfc_normal_words(gold, 0);
     bool correct = said && wanted && strlen(wanted) > 1 && strstr(said, wanted) != NULL;
     if (prediction && said) {
         size_t n = strlen(said);

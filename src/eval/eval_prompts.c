@@ -1,95 +1,50 @@
 /* Prompts with answers, all of one day together in one batch. */
 #include <time.h>
 
-#include "base/file.h"
-#include "base/json.h"
+#include "eval/rows.h"
 #include "toolformer/eval.h"
 
 enum { BATCH = 32 };
 
-typedef struct prompt_row {
-    const char *id, *prompt, *gold, *tool, *date;
-} prompt_row;
-
-static tfc_status optional_text(tfc_json *json, const char *key, const char **out, tfc_error *err)
+static char *read_text(const char *output, const tfc_reading *reading)
 {
-    bool found;
-    tfc_status status = tfc_json_get_text(json, key, out, NULL, &found, err);
-    if (status == TFC_OK && !found) *out = NULL;
-    return status;
+    return tfc_memdup_text(output + reading->begin, reading->end - reading->begin);
 }
 
-static const char *in_arena(tfc_arena *arena, const char *text)
+/* Both scores; *prediction is the caller's, NULL only without memory. */
+static void score_number(const tfc_eval_row *row, const char *output, tfc_eval_example *e, char **prediction)
 {
-    return text ? tfc_arena_strndup(arena, text, strlen(text)) : NULL;
+    tfc_reading literal, strict;
+    bool read = tfc_read_literal(output, &literal);
+    if (read && row->value.denominator > 1) tfc_reading_fraction(output, strlen(output), &literal);
+    e->correct = read && tfc_value_equal(&literal.value, &row->value, true);
+    e->strict_correct =
+        tfc_read_strict(output, &strict) && tfc_value_equal(&strict.value, &row->value, false);
+    *prediction = read_text(output, &literal);
 }
 
-static tfc_status read_row(tfc_json *json, int64_t line, prompt_row *row, tfc_arena *arena, tfc_error *err)
+static bool result_value(const tfc_made_call *call, tfc_value *value)
 {
-    const char *id, *prompt, *question, *gold, *tool, *date;
-    if (!json_object_is_type(json, json_type_object)) return tfc_fail(err, TFC_EFORMAT, "object expected");
-    tfc_status status = optional_text(json, "id", &id, err);
-    if (status == TFC_OK) status = optional_text(json, "prompt", &prompt, err);
-    if (status == TFC_OK) status = optional_text(json, "question", &question, err);
-    if (status == TFC_OK) status = optional_text(json, "tool", &tool, err);
-    if (status == TFC_OK) status = optional_text(json, "date", &date, err);
-    if (status == TFC_OK) status = tfc_json_get_text(json, "answer", &gold, NULL, NULL, err);
-    if (status != TFC_OK) return status;
-    if (!prompt) prompt = question;
-    if (!prompt || !*prompt) return tfc_fail(err, TFC_EFORMAT, "missing prompt (or question)");
-    if (!*gold) return tfc_fail(err, TFC_EFORMAT, "empty answer");
-    char number[32];
-    snprintf(number, sizeof number, "%lld", (long long)line);
-    *row = (prompt_row){in_arena(arena, id ? id : number), in_arena(arena, prompt), in_arena(arena, gold),
-                        in_arena(arena, tool), in_arena(arena, date)};
-    return row->id && row->prompt && row->gold ? TFC_OK : tfc_fail_memory(err, "prompts");
+    return call->result && tfc_value_read(call->result, value);
 }
 
-static tfc_status read_rows(const char *path, int64_t limit, prompt_row **rows, int64_t *n, tfc_arena *arena,
-                            tfc_error *err)
+/* What the calls did: ran, result right, result copied into the prediction. */
+static void judge_calls(const tfc_eval_row *row, const char *prediction, tfc_eval_example *e)
 {
-    char *text;
-    size_t n_text, capacity = 0;
-    *rows = NULL;
-    *n = 0;
-    tfc_status status = tfc_file_read(path, (size_t)1 << 30, &text, &n_text, err);
-    if (status != TFC_OK) return status;
-    int64_t line = 0;
-    for (size_t from = 0; from < n_text && status == TFC_OK && (limit < 0 || *n < limit);) {
-        const char *end = memchr(text + from, '\n', n_text - from);
-        size_t to = end ? (size_t)(end - text) : n_text;
-        char what[32];
-        snprintf(what, sizeof what, "line %lld", (long long)++line);
-        size_t content = from;
-        while (content < to && (text[content] == ' ' || text[content] == '\r' || text[content] == '\t'))
-            content++;
-        if (content < to) {
-            if ((size_t)*n == capacity) {
-                capacity = capacity ? capacity * 2 : 64;
-                prompt_row *bigger = tfc_realloc(*rows, capacity, sizeof **rows);
-                if (!bigger)
-                    status = tfc_fail_memory(err, "prompts");
-                else
-                    *rows = bigger;
-            }
-            tfc_json *json = status == TFC_OK ? tfc_json_parse(text + from, to - from, what, err) : NULL;
-            if (status == TFC_OK && !json)
-                status = TFC_EFORMAT;
-            else if (status == TFC_OK && (status = read_row(json, line, &(*rows)[*n], arena, err)) == TFC_OK)
-                ++*n;
-            else if (json)
-                tfc_error_prefix(err, "%s", what);
-            json_object_put(json);
-        }
-        from = to + 1;
+    tfc_value said, value;
+    bool number = tfc_value_read(prediction, &said);
+    for (size_t c = 0; c < e->generated->n_calls; c++) {
+        const tfc_made_call *call = &e->generated->calls[c];
+        e->called_right |= call->result && (!row->tool || strcmp(call->tool, row->tool) == 0);
+        e->call_ran |= call->result != NULL;
+        if (!result_value(call, &value)) continue;
+        e->result_right |= row->has_value && tfc_value_equal(&value, &row->value, false);
+        e->copied |= number && tfc_value_equal(&value, &said, true);
     }
-    tfc_free(text);
-    if (status == TFC_OK && *n == 0) status = tfc_fail(err, TFC_EFORMAT, "no rows");
-    if (status != TFC_OK) tfc_error_prefix(err, "'%s'", path);
-    return status;
 }
 
-static void count_example(const prompt_row *row, const tfc_generate_result *generated,
+static void count_example(const tfc_eval_task *task, const tfc_eval_row *row,
+                          const tfc_generate_result *generated,
                           void (*each)(void *, const tfc_eval_example *), void *context,
                           tfc_eval_result *result)
 {
@@ -100,18 +55,23 @@ static void count_example(const prompt_row *row, const tfc_generate_result *gene
                           .tool = row->tool,
                           .generated = generated,
                           .called = generated->n_calls > 0};
-    char *prediction;
-    e.correct = tfc_answer_correct(generated->text_without_calls, row->gold, &prediction);
+    char *prediction = NULL;
+    if (task->numbers && row->has_value)
+        score_number(row, generated->text_without_calls, &e, &prediction);
+    else
+        e.correct = e.strict_correct =
+            tfc_answer_correct(generated->text_without_calls, row->gold, &prediction);
     e.prediction = prediction ? prediction : "";
-    for (size_t c = 0; c < generated->n_calls; c++)
-        e.called_right |=
-            generated->calls[c].result && (!row->tool || strcmp(generated->calls[c].tool, row->tool) == 0);
+    judge_calls(row, e.prediction, &e);
     result->n++;
     result->correct += e.correct;
+    result->strict_correct += e.strict_correct;
     result->called += e.called;
     result->correct_called += e.correct && e.called;
     result->called_right += e.called_right;
     result->correct_through += e.correct && e.called_right;
+    result->result_right += e.result_right;
+    result->copied += e.copied;
     if (each) each(context, &e);
     tfc_free(prediction);
 }
@@ -121,41 +81,55 @@ static bool same_day(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static tfc_status run_batch(tfc_session *session, const tfc_eval_task *task, const tfc_eval_params *params,
+                            const tfc_eval_row *rows, int64_t n, const tfc_monitor *monitor,
+                            void (*each)(void *, const tfc_eval_example *), void *context,
+                            tfc_eval_result *result, tfc_error *err)
+{
+    const char *prompts[BATCH];
+    tfc_generate_result generated[BATCH] = {{0}};
+    tfc_generate_params generate = params->generate;
+    for (int64_t b = 0; b < n; b++) prompts[b] = rows[b].prompt;
+    if (rows->date) generate.date = rows->date;
+    generate.monitor = monitor;
+    if (task->literal_prompts) generate.special = false;
+    tfc_status status = tfc_generate(session, prompts, n, &generate, generated, err);
+    bool cut = false;
+    for (int64_t b = 0; b < n && status == TFC_OK; b++)
+        cut = cut || generated[b].finish == TFC_GENERATE_INTERRUPTED;
+    if (status == TFC_OK && cut) status = tfc_fail(err, TFC_EINTERRUPTED, "interrupted");
+    for (int64_t b = 0; b < n && status == TFC_OK; b++)
+        count_example(task, &rows[b], &generated[b], each, context, result);
+    for (int64_t b = 0; b < n; b++) tfc_generate_release(&generated[b]);
+    return status;
+}
+
 tfc_status tfc_eval_prompts(tfc_session *session, const tfc_eval_params *params,
                             void (*each)(void *context, const tfc_eval_example *example), void *context,
                             const tfc_monitor *monitor, tfc_eval_result *result, tfc_error *err)
 {
     *result = (tfc_eval_result){0};
+    const char *name = params->task ? params->task : "prompts";
+    const tfc_eval_task *task = tfc_eval_task_find(name);
+    if (!task) return tfc_fail(err, TFC_ENOTFOUND, "unknown task '%.40s'", name);
     struct timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    tfc_arena arena = {0};
-    prompt_row *rows;
-    int64_t n;
-    tfc_status status = read_rows(params->data, params->limit, &rows, &n, &arena, err);
-    for (int64_t i = 0; i < n && status == TFC_OK;) {
-        const char *prompts[BATCH];
-        tfc_generate_result generated[BATCH] = {{0}};
-        int64_t batch = 0;
-        while (batch < BATCH && i + batch < n && same_day(rows[i].date, rows[i + batch].date)) {
-            prompts[batch] = rows[i + batch].prompt;
+    tfc_eval_rows list;
+    tfc_status status = tfc_eval_rows_read(params->data, params->limit, task, &list, err);
+    for (int64_t i = 0; status == TFC_OK && i < list.n;) {
+        int64_t batch = 1;
+        while (batch < BATCH && i + batch < list.n && same_day(list.rows[i].date, list.rows[i + batch].date))
             batch++;
-        }
-        tfc_generate_params generate = params->generate;
-        if (rows[i].date) generate.date = rows[i].date;
-        generate.monitor = monitor;
-        status = tfc_generate(session, prompts, batch, &generate, generated, err);
-        for (int64_t b = 0; b < batch && status == TFC_OK; b++)
-            count_example(&rows[i + b], &generated[b], each, context, result);
-        for (int64_t b = 0; b < batch; b++) tfc_generate_release(&generated[b]);
+        status = run_batch(session, task, params, &list.rows[i], batch, monitor, each, context, result, err);
         i += batch;
-        if (status == TFC_OK && tfc_should_stop(monitor))
+        if (status == TFC_OK && i < list.n && tfc_should_stop(monitor))
             status = tfc_fail(err, TFC_EINTERRUPTED, "interrupted");
         if (monitor && monitor->progress && status == TFC_OK)
-            monitor->progress(monitor->context,
-                              &(tfc_progress){.stage = "eval", .done = i, .total = n, .unit = "prompts"});
+            monitor->progress(
+                monitor->context,
+                &(tfc_progress){.stage = "eval", .done = i, .total = list.n, .unit = "prompts"});
     }
-    tfc_free(rows);
-    tfc_arena_release(&arena);
+    tfc_eval_rows_release(&list);
     clock_gettime(CLOCK_MONOTONIC, &end);
     result->seconds = (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
     return status;
