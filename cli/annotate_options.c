@@ -34,6 +34,14 @@ void cli_annotate_options(cli_annotation *a, cli_option options[CLI_N_ANNOTATE])
          0},
         {"hide-equations", CLI_YESNO, &p->hide_equations, "yes|no", "`48/2 = 24` in the corpus becomes `24`",
          0, 0},
+        {"max-operands", CLI_INT, &p->max_operands, "N", "most operands of an enumerated expression: 2 or 3",
+         2, 3},
+        {"repeat-operands", CLI_YESNO, &p->repeat_operands, "yes|no",
+         "a value that stands twice may be an operand twice", 0, 0},
+        {"choose", CLI_TEXT, &p->choose, "NAME",
+         "of several calls that pass at a place: gain, likelihood, fewest or coverage", 0, 0},
+        {"max-ambiguous", CLI_INT, &p->max_ambiguous, "N",
+         "drop places with more than N calls of the same result", 1, 1000},
         {"snippet-tokens", CLI_INT, &p->snippet_tokens, "N", "longest piece of a document", 8, 1 << 20},
         {"limit", CLI_INT, &p->limit, "N", "the first N documents alone", 1, INT64_MAX / 2},
         {"date", CLI_TEXT, &p->date, "DATE", "YYYY-MM-DD for documents that have none", 0, 0},
@@ -102,6 +110,7 @@ void cli_filter_json(cli_json *json, const tfc_filter_result *r)
     cli_json_int(json, "calls", r->calls);
     cli_json_number(json, "calls_per_100_texts",
                     r->snippets ? 100.0 * (double)r->calls / (double)r->snippets : 0);
+    cli_json_int(json, "ambiguous", r->ambiguous);
     cli_json_begin(json, "tools", '[');
     for (size_t i = 0; i < r->n_tools; i++) {
         cli_json_begin(json, NULL, '{');
@@ -119,6 +128,9 @@ void cli_filter_print(const tfc_filter_result *r)
     cli_printf("kept       %lld calls in %lld of %lld texts (%.1f calls per 100 texts)\n",
                (long long)r->calls, (long long)r->texts, (long long)r->snippets,
                r->snippets ? 100.0 * (double)r->calls / (double)r->snippets : 0);
+    if (r->ambiguous)
+        cli_printf("ambiguous  %lld calls that pass are dropped: too many calls give the same result there\n",
+                   (long long)r->ambiguous);
     for (size_t i = 0; i < r->n_tools; i++)
         cli_printf("  %-12s %lld kept, %lld passed, of %lld\n", r->tools[i].name, (long long)r->tools[i].kept,
                    (long long)r->tools[i].passed, (long long)r->tools[i].candidates);

@@ -68,15 +68,22 @@ int cmd_annotate(int argc, char **argv)
 int cmd_filter(int argc, char **argv)
 {
     cli_common common = {0};
-    const char *run = NULL, *tau_f = NULL;
+    const char *run = NULL, *tau_f = NULL, *choose = NULL;
+    int64_t max_ambiguous = 0;
     const cli_option options[] = {
         {"run", CLI_TEXT, &run, "RUN", "the run's folder", 0, 0},
         {"tau-f", CLI_TEXT, &tau_f, "X", "threshold in nats, or TOOL=X,… for some tools; else as annotated",
          0, 0},
+        {"choose", CLI_TEXT, &choose, "NAME",
+         "of several calls that pass at a place: gain, likelihood, fewest or coverage; else as annotated", 0,
+         0},
+        {"max-ambiguous", CLI_INT, &max_ambiguous, "N",
+         "drop places with more than N calls of the same result (-1: drop none); else as annotated", -1,
+         1000},
     };
     const cli_usage usage = {
         .command = "filter",
-        .synopsis = "--run RUN [--tau-f X]",
+        .synopsis = "--run RUN [options]",
         .text = "Judges the candidates of a run anew and writes RUN/dataset.jsonl, the texts "
                 "with their\nkept calls. Needs no model.",
         .example = "toolformer filter --run runs/a --tau-f Calculator=1.0,Calendar=0.5",
@@ -85,7 +92,7 @@ int cmd_filter(int argc, char **argv)
     int exit_code;
     if (!cli_parse(&usage, &common, argc, argv, NULL, &exit_code)) return exit_code;
     if (!run) return cli_usage_error("filter", "--run is missing");
-    tfc_filter_params params = {.run = run, .tau_f = NAN};
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = choose, .max_ambiguous = max_ambiguous};
     if (tau_f) {
         char *end;
         double value = strtod(tau_f, &end);

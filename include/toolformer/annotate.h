@@ -48,8 +48,13 @@ typedef struct tfc_annotate_params {
     int heuristics;    /* 1: only texts that the tool's heuristic wants */
     int hide_equations;
     int64_t snippet_tokens;
-    int64_t limit;    /* most documents; -1: all */
-    const char *date; /* for documents without one; NULL: none */
+    int64_t max_operands; /* of enumerated expressions: 2 or 3 */
+    int repeat_operands;  /* 1: a value that stands twice may be an operand twice */
+    const char
+        *choose; /* of several calls that pass at a place: "gain", "likelihood", "fewest", "coverage" */
+    int64_t max_ambiguous; /* a place with more calls of the same result is dropped */
+    int64_t limit;         /* most documents; -1: all */
+    const char *date;      /* for documents without one; NULL: none */
     bool skip_bad_lines;
     bool no_pruning; /* compute everything; the kept set is the same */
     uint64_t seed;
@@ -83,11 +88,14 @@ typedef struct tfc_filter_params {
     const char *run;
     double tau_f;              /* NAN: as annotated */
     const char *tau_f_by_tool; /* "Calculator=0.5,Calendar=1.0" or NULL; wins over tau_f */
+    const char *choose;        /* as in the annotation's parameters; NULL: as annotated */
+    int64_t max_ambiguous;     /* 0: as annotated; -1: no place is dropped for it */
 } tfc_filter_params;
 
 typedef struct tfc_filter_result {
     int64_t snippets, texts; /* texts with at least one kept call: the rows of dataset.jsonl */
     int64_t calls;
+    int64_t ambiguous; /* calls that would have passed, dropped with their places by max_ambiguous */
     struct {
         char name[64];
         int64_t candidates, passed, kept; /* kept: after several calls at one place were settled */

@@ -19,6 +19,16 @@ typedef enum tfc_empty_call {
     TFC_EMPTY_BARE   /* e(c, empty) = ` [Name(args)]` */
 } tfc_empty_call;
 
+/* Which of several calls that pass at one place stays (the paper leaves it open). */
+typedef enum tfc_choose {
+    TFC_CHOOSE_GAIN,       /* the largest L- - L+ */
+    TFC_CHOOSE_LIKELIHOOD, /* the largest log p(call | H or P(x), x_<i): what the model itself would write */
+    TFC_CHOOSE_FEWEST,     /* the fewest operands, then the likelihood */
+    TFC_CHOOSE_COVERAGE    /* on an answer line the fewest numbers of the question left out, then the
+                              likelihood; elsewhere the likelihood */
+} tfc_choose;
+extern const char *const tfc_choose_names[]; /* in that order; NULL ends them */
+
 /* What may differ from tool to tool. Unset: -1, NAN. */
 typedef struct tfc_tool_choices {
     char tool[64];
@@ -41,6 +51,10 @@ typedef struct tfc_recipe {
     tfc_empty_call empty_call;
     int64_t max_numbers;    /* numbers before a place that the enumerating proposer looks back at */
     int64_t max_enumerated; /* most arguments that it proposes for a place */
+    int64_t max_operands;   /* of an enumerated expression: 2 or 3 */
+    bool repeat_operands;   /* a value that stands twice before the place may be an operand twice */
+    tfc_choose choose;
+    int64_t max_ambiguous; /* a place with more calls of the same result is dropped; -1: none is */
     bool hide_equations;
     int64_t snippet_tokens;
     tfc_tool_choices tools[TFC_RECIPE_TOOLS];

@@ -22,6 +22,9 @@ tfc_annotate_params tfc_annotate_params_default(void)
                                  .heuristics = -1,
                                  .hide_equations = -1,
                                  .snippet_tokens = -1,
+                                 .max_operands = -1,
+                                 .repeat_operands = -1,
+                                 .max_ambiguous = -1,
                                  .limit = -1,
                                  .batch_tokens = session.batch_tokens,
                                  .kv_bytes = session.kv_bytes};

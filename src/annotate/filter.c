@@ -2,16 +2,24 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "annotate/choose.h"
 #include "annotate/run_store.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "calls/grammar.h"
 #include "toolformer/annotate.h"
 
 typedef struct verdict {
     int64_t snippet, token, n, at;
     char *tool, *args, *result;
-    double loss_empty, loss_call, loss_result, gain;
+    double loss_empty, loss_call, loss_result, gain, likelihood; /* likelihood NAN: not asked for */
 } verdict;
+
+/* The parameters, completed by what the annotation was asked to do. */
+typedef struct choices {
+    tfc_choose choose;
+    int64_t max_ambiguous; /* -1: none */
+} choices;
 
 /* "Calculator=0.5,Calendar=1.0": the number for a tool; NAN when it is not named. */
 static tfc_status tau_of_tool(const char *list, const char *tool, double *tau, tfc_error *err)
@@ -41,21 +49,31 @@ static size_t result_tool(tfc_filter_result *result, const char *name)
     return result->n_tools++;
 }
 
+static int64_t preference_of(sqlite3_stmt *read, tfc_choose choose)
+{
+    const char *args = (const char *)sqlite3_column_text(read, 9);
+    const char *text = (const char *)sqlite3_column_text(read, 11);
+    size_t n_text = (size_t)sqlite3_column_bytes(read, 11);
+    int64_t at = sqlite3_column_int64(read, 10);
+    return args && text && at >= 0 ? tfc_choose_preference(choose, text, n_text, (size_t)at, args) : 0;
+}
+
 /* Sets kept and reason of every candidate by its threshold; several that pass at one place are settled
  * afterwards. */
-static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *params, tfc_filter_result *result,
-                            tfc_error *err)
+static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *params, const choices *own,
+                            tfc_filter_result *result, tfc_error *err)
 {
     sqlite3_stmt *read, *write = NULL;
     tfc_status status = tfc_run_store_query(store,
                                             "SELECT snippet, tool, token, n, loss_empty, loss_call, "
-                                            "loss_result, result IS NULL, tau_f FROM candidates",
+                                            "loss_result, result IS NULL, tau_f, args, at, (SELECT text FROM "
+                                            "snippets WHERE i = snippet) FROM candidates",
                                             &read, err);
     if (status == TFC_OK)
         status = tfc_run_store_query(
             store,
-            "UPDATE candidates SET kept=?1, reason=coalesce(?2, reason) WHERE snippet=?3 AND "
-            "tool=?4 AND token=?5 AND n=?6",
+            "UPDATE candidates SET kept=?1, reason=coalesce(?2, reason), preference=?7 WHERE "
+            "snippet=?3 AND tool=?4 AND token=?5 AND n=?6",
             &write, err);
     int code = SQLITE_DONE;
     while (status == TFC_OK && (code = sqlite3_step(read)) == SQLITE_ROW) {
@@ -88,6 +106,7 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
         sqlite3_bind_text(write, 4, tool, -1, SQLITE_TRANSIENT);
         sqlite3_bind_int64(write, 5, sqlite3_column_int64(read, 2));
         sqlite3_bind_int64(write, 6, sqlite3_column_int64(read, 3));
+        sqlite3_bind_int64(write, 7, preference_of(read, own->choose));
         if (sqlite3_step(write) != SQLITE_DONE) status = tfc_run_store_fail(store, err);
         sqlite3_reset(write);
     }
@@ -122,14 +141,54 @@ static tfc_status check_pruned_places(tfc_run_store *store, const tfc_filter_par
     return status;
 }
 
-/* At one place of a text the call with the largest gain stays (ties: by tool, then by number). */
-static const char settle_sql[] =
-    "UPDATE candidates SET kept = 0, reason = 'another call at this place gains more' WHERE kept AND EXISTS ("
-    " SELECT 1 FROM candidates AS other WHERE other.kept AND other.snippet = candidates.snippet"
-    " AND other.at = candidates.at AND (min(other.loss_empty, other.loss_call) - other.loss_result,"
-    " candidates.tool, candidates.n) > (min(candidates.loss_empty, candidates.loss_call) - "
-    "candidates.loss_result,"
-    " other.tool, other.n))";
+/* Many ways to the same number: chance arithmetic. */
+static tfc_status drop_ambiguous(tfc_run_store *store, int64_t max, tfc_filter_result *result, tfc_error *err)
+{
+    char sql[512];
+    if (max < 0) return TFC_OK;
+    snprintf(
+        sql, sizeof sql,
+        "UPDATE candidates SET kept = 0, reason = 'more than %lld calls give this result here' WHERE kept"
+        " AND (SELECT count(*) FROM candidates AS other WHERE other.snippet = candidates.snippet AND"
+        " other.tool = candidates.tool AND other.token = candidates.token AND"
+        " other.result = candidates.result) > %lld",
+        (long long)max, (long long)max);
+    tfc_status status = tfc_run_store_exec(store, sql, err);
+    result->ambiguous = status == TFC_OK ? sqlite3_changes(store->db) : 0;
+    return status;
+}
+
+/* clang-format off */
+#define SETTLE_SQL(score, of_other, of_this) \
+    "UPDATE candidates SET kept = 0, reason = 'another call at this place " score "' WHERE kept AND EXISTS (" \
+    " SELECT 1 FROM candidates AS other WHERE other.kept AND other.snippet = candidates.snippet" \
+    " AND other.at = candidates.at AND (other.preference, " of_other ", candidates.tool, candidates.n) >" \
+    " (candidates.preference, " of_this ", other.tool, other.n))"
+/* clang-format on */
+static const char settle_by_gain[] =
+    SETTLE_SQL("gains more", "min(other.loss_empty, other.loss_call) - other.loss_result",
+               "min(candidates.loss_empty, candidates.loss_call) - candidates.loss_result");
+static const char settle_by_likelihood[] =
+    SETTLE_SQL("is preferred", "other.likelihood", "candidates.likelihood");
+
+/* At one place of a text one call stays (ties: by tool, then by number). */
+static tfc_status settle(tfc_run_store *store, tfc_choose choose, tfc_error *err)
+{
+    bool likely = tfc_choose_needs_likelihood(choose);
+    int64_t unknown = 0;
+    tfc_status status = TFC_OK;
+    if (likely)
+        status = tfc_run_store_count(
+            store, "SELECT count(*) FROM candidates WHERE kept AND likelihood IS NULL", &unknown, err);
+    if (status != TFC_OK) return status;
+    if (unknown > 0)
+        return tfc_fail(
+            err, TFC_EINVAL,
+            "'%s': no likelihood is known for %lld calls that pass, so '%s' cannot choose; annotate "
+            "again with --choose %s",
+            store->path, (long long)unknown, tfc_choose_names[choose], tfc_choose_names[choose]);
+    return tfc_run_store_exec(store, likely ? settle_by_likelihood : settle_by_gain, err);
+}
 
 static void put_loss(tfc_buffer *row, const char *key, double value)
 {
@@ -149,6 +208,7 @@ static void put_call(tfc_buffer *row, const verdict *call)
     put_loss(row, "loss_call", call->loss_call);
     put_loss(row, "loss_result", call->loss_result);
     put_loss(row, "gain", call->gain);
+    if (!isnan(call->likelihood)) put_loss(row, "likelihood", call->likelihood);
     tfc_buffer_putc(row, '}');
 }
 
@@ -227,6 +287,7 @@ static tfc_status read_calls(tfc_run_store *store, sqlite3_stmt *read, int64_t s
         call->loss_empty = sqlite3_column_double(read, 4);
         call->loss_call = sqlite3_column_double(read, 5);
         call->loss_result = sqlite3_column_double(read, 6);
+        call->likelihood = sqlite3_column_type(read, 7) == SQLITE_NULL ? NAN : sqlite3_column_double(read, 7);
         call->gain = fmin(call->loss_empty, call->loss_call) - call->loss_result;
         if (!call->tool || !call->args || !call->result)
             status = tfc_fail_memory(err, "calls");
@@ -257,7 +318,7 @@ static tfc_status write_sets(tfc_run_store *store, tfc_file_writer *dataset, tfc
     if (status == TFC_OK)
         status = tfc_run_store_query(
             store,
-            "SELECT tool, args, result, at, loss_empty, loss_call, loss_result FROM candidates "
+            "SELECT tool, args, result, at, loss_empty, loss_call, loss_result, likelihood FROM candidates "
             "WHERE snippet = ? AND kept ORDER BY at, tool, n",
             &calls, err);
     int code = SQLITE_DONE;
@@ -311,6 +372,30 @@ static tfc_status write_files(tfc_run_store *store, const char *run, tfc_filter_
     return status;
 }
 
+/* The run's own settings; a run without them (or from before they were options) has the defaults. */
+static tfc_status choices_init(choices *own, const tfc_filter_params *params, tfc_run_store *store,
+                               tfc_error *err)
+{
+    *own = (choices){.choose = TFC_CHOOSE_GAIN, .max_ambiguous = -1};
+    char *settings;
+    tfc_status status = tfc_run_store_get(store, "settings", &settings, err);
+    if (status != TFC_OK) return status;
+    tfc_json *json = settings ? tfc_json_parse(settings, strlen(settings), "settings", NULL) : NULL;
+    if (json && json_object_is_type(json, json_type_object)) {
+        const char *choose = NULL;
+        bool found;
+        status = tfc_json_get_text(json, "choose", &choose, NULL, &found, err);
+        if (status == TFC_OK && found) status = tfc_choose_parse(choose, &own->choose, err);
+        if (status == TFC_OK)
+            status = tfc_json_get_int(json, "max_ambiguous", 1, INT64_MAX, &own->max_ambiguous, &found, err);
+    }
+    json_object_put(json);
+    tfc_text_free(settings);
+    if (params->max_ambiguous != 0) own->max_ambiguous = params->max_ambiguous;
+    if (status == TFC_OK && params->choose) status = tfc_choose_parse(params->choose, &own->choose, err);
+    return status;
+}
+
 tfc_status tfc_filter(const tfc_filter_params *params, tfc_filter_result *result, tfc_error *err)
 {
     tfc_filter_result unused;
@@ -319,11 +404,14 @@ tfc_status tfc_filter(const tfc_filter_params *params, tfc_filter_result *result
     tfc_run_store store;
     tfc_status status = tfc_run_store_open(&store, params->run, false, err);
     if (status != TFC_OK) return status;
-    status = check_pruned_places(&store, params, err);
+    choices own;
+    status = choices_init(&own, params, &store, err);
+    if (status == TFC_OK) status = check_pruned_places(&store, params, err);
     if (status == TFC_OK) status = tfc_run_store_exec(&store, "BEGIN IMMEDIATE", err);
     if (status == TFC_OK) {
-        status = judge_all(&store, params, result, err);
-        if (status == TFC_OK) status = tfc_run_store_exec(&store, settle_sql, err);
+        status = judge_all(&store, params, &own, result, err);
+        if (status == TFC_OK) status = drop_ambiguous(&store, own.max_ambiguous, result, err);
+        if (status == TFC_OK) status = settle(&store, own.choose, err);
         if (status == TFC_OK)
             status = tfc_run_store_exec(&store, "COMMIT", err);
         else

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "annotate/annotate_group.h"
+#include "annotate/choose.h"
 
 static tfc_status execute(tfc_group *group, tfc_error *err)
 {
@@ -95,11 +96,67 @@ static void decide(tfc_candidate *candidate)
     candidate->reason = candidate->kept ? "gain reaches tau_f" : "gain is below tau_f";
 }
 
+/* log p(` [Name(args) ->` | scan context, x_<i): what the model thinks of writing this call there. */
+static tfc_status likelihood_request(tfc_group *group, const tfc_candidate *candidate, const tfc_work *work,
+                                     tfc_score_request *request, tfc_error *err)
+{
+    tfc_call_ids call;
+    tfc_status status = tfc_call_ids_make(&call, work->plan->tool, candidate->args, "", TFC_EMPTY_ARROW,
+                                          group->tokenizer, &group->arena, err);
+    if (status != TFC_OK) return status;
+    int64_t before = work->n_scan + candidate->token, n = before + call.n_head;
+    int32_t *ids = tfc_arena_alloc(&group->arena, (size_t)n, sizeof *ids);
+    tfc_want *wants = tfc_arena_alloc(&group->arena, (size_t)call.n_head, sizeof *wants);
+    if (!ids || !wants) return tfc_fail_memory(err, "likelihood");
+    if (work->n_scan) memcpy(ids, work->scan_ids, (size_t)work->n_scan * sizeof *ids);
+    if (candidate->token) memcpy(ids + work->n_scan, work->x->ids, (size_t)candidate->token * sizeof *ids);
+    if (call.n_head) memcpy(ids + before, call.head, (size_t)call.n_head * sizeof *ids);
+    int64_t n_wants = 0;
+    for (int64_t t = before > 0 ? 0 : 1; t < call.n_head; t++)
+        wants[n_wants++] = (tfc_want){.kind = TFC_WANT_TOKEN, .position = before + t, .token = call.head[t]};
+    *request = (tfc_score_request){.ids = ids, .n_ids = n, .wants = wants, .n_wants = n_wants};
+    return TFC_OK;
+}
+
+/* Of the calls that pass alone: no other can be chosen at its place. Without pruning, of all that were
+ * scored.
+ */
+static bool needs_likelihood(const tfc_group *group, const tfc_candidate *candidate)
+{
+    return candidate->kept || (!group->settings->pruning && candidate->result);
+}
+
+static tfc_status score_likelihoods(tfc_group *group, tfc_error *err)
+{
+    if (!tfc_choose_needs_likelihood(group->settings->recipe.choose)) return TFC_OK;
+    size_t capacity = (size_t)group->n_candidates;
+    tfc_score_request *requests = tfc_arena_alloc(&group->arena, capacity, sizeof *requests);
+    tfc_candidate **owner = tfc_arena_alloc(&group->arena, capacity, sizeof *owner);
+    if (!requests || !owner) return tfc_fail_memory(err, "likelihood");
+    int64_t n = 0;
+    tfc_status status = TFC_OK;
+    for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++) {
+        tfc_candidate *candidate = &group->candidates[c];
+        if (!needs_likelihood(group, candidate)) continue;
+        status =
+            likelihood_request(group, candidate, &group->works[group->candidate_work[c]], &requests[n], err);
+        owner[n++] = candidate;
+    }
+    if (status == TFC_OK) status = tfc_score(group->session, requests, n, err);
+    for (int64_t r = 0; r < n && status == TFC_OK; r++) {
+        double sum = 0;
+        for (int64_t t = 0; t < requests[r].n_wants; t++) sum += requests[r].wants[t].lp;
+        owner[r]->likelihood = sum;
+    }
+    return status;
+}
+
 tfc_status tfc_group_judge(tfc_group *group, tfc_error *err)
 {
     tfc_status status = execute(group, err);
     if (status == TFC_OK) status = score(group, true, has_result, err);
     if (status == TFC_OK) status = score(group, false, needs_empty_call, err);
     for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++) decide(&group->candidates[c]);
+    if (status == TFC_OK) status = score_likelihoods(group, err);
     return status;
 }

@@ -56,6 +56,7 @@ static tfc_status add_proposal(tfc_group *group, int64_t place_index, int64_t fi
                                  .loss_empty = place->loss_empty,
                                  .loss_call = NAN,
                                  .loss_result = NAN,
+                                 .likelihood = NAN,
                                  .tau_f = group->works[work].plan->tau_f,
                                  .reason = error ? error : ""};
     return TFC_OK;

@@ -138,14 +138,34 @@ static tfc_status read_train(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
 
 static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
 {
-    static const char *const keys[] = {
-        "name",       "description", "context",     "proposer",        "tau_s",          "tau_f",
-        "k",          "m",           "temperature", "max_args_tokens", "constrained",    "narrow_places",
-        "heuristics", "empty_call",  "max_numbers", "max_enumerated",  "hide_equations", "snippet_tokens",
-        "tools",      "train",       NULL};
+    static const char *const keys[] = {"name",
+                                       "description",
+                                       "context",
+                                       "proposer",
+                                       "tau_s",
+                                       "tau_f",
+                                       "k",
+                                       "m",
+                                       "temperature",
+                                       "max_args_tokens",
+                                       "constrained",
+                                       "narrow_places",
+                                       "heuristics",
+                                       "empty_call",
+                                       "max_numbers",
+                                       "max_enumerated",
+                                       "hide_equations",
+                                       "snippet_tokens",
+                                       "max_operands",
+                                       "repeat_operands",
+                                       "choose",
+                                       "max_ambiguous",
+                                       "tools",
+                                       "train",
+                                       NULL};
     const char *name;
     size_t n;
-    int context, proposer, empty_call;
+    int context, proposer, empty_call, choose = TFC_CHOOSE_GAIN;
     bool found;
     tfc_status status = tfc_json_only_keys(json, keys, err);
     if (status == TFC_OK) status = tfc_json_get_text(json, "name", &name, &n, NULL, err);
@@ -167,6 +187,11 @@ static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err
     if (status == TFC_OK && found) recipe->empty_call = (tfc_empty_call)empty_call;
     if (status == TFC_OK) status = int_or(json, "max_numbers", 2, 100, &recipe->max_numbers, 12, err);
     if (status == TFC_OK) status = int_or(json, "max_enumerated", 1, 1000, &recipe->max_enumerated, 24, err);
+    if (status == TFC_OK) status = int_or(json, "max_operands", 2, 3, &recipe->max_operands, 2, err);
+    if (status == TFC_OK) status = bool_or(json, "repeat_operands", &recipe->repeat_operands, err);
+    if (status == TFC_OK) status = choice(json, "choose", tfc_choose_names, &choose, &found, err);
+    recipe->choose = (tfc_choose)choose;
+    if (status == TFC_OK) status = int_or(json, "max_ambiguous", 1, 1000, &recipe->max_ambiguous, -1, err);
     if (status == TFC_OK) status = bool_or(json, "hide_equations", &recipe->hide_equations, err);
     if (status == TFC_OK)
         status = int_or(json, "snippet_tokens", 8, 100000, &recipe->snippet_tokens, 256, err);
@@ -177,7 +202,8 @@ static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err
 
 tfc_status tfc_recipe_load(const char *name, tfc_recipe *recipe, tfc_error *err)
 {
-    *recipe = (tfc_recipe){.constrained = true, .heuristics = true, .temperature = 1.0};
+    *recipe =
+        (tfc_recipe){.constrained = true, .heuristics = true, .temperature = 1.0, .repeat_operands = true};
     recipe->train.lr = 1e-5;
     recipe->train.batch = 8;
     recipe->train.warmup_share = 0.1;

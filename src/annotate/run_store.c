@@ -19,7 +19,8 @@ static const char schema[] =
     "  snippet INTEGER NOT NULL, tool TEXT NOT NULL, token INTEGER NOT NULL, n INTEGER NOT NULL,"
     "  at INTEGER NOT NULL, args TEXT NOT NULL, proposer TEXT NOT NULL, times INTEGER NOT NULL,"
     "  result TEXT, error TEXT, loss_empty REAL, loss_call REAL, loss_result REAL, gain REAL,"
-    "  tau_f REAL NOT NULL, kept INTEGER NOT NULL, reason TEXT NOT NULL,"
+    "  tau_f REAL NOT NULL, kept INTEGER NOT NULL, reason TEXT NOT NULL, likelihood REAL,"
+    "  preference INTEGER,"
     "  PRIMARY KEY(snippet, tool, token, n)) WITHOUT ROWID;";
 
 tfc_status tfc_run_store_fail(const tfc_run_store *store, tfc_error *err)
@@ -74,8 +75,22 @@ static tfc_status prepare_all(tfc_run_store *store, tfc_error *err)
                                      &store->put_place, err);
     if (status == TFC_OK)
         status = tfc_run_store_query(
-            store, "INSERT OR REPLACE INTO candidates VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            store, "INSERT OR REPLACE INTO candidates VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL)",
             &store->put_candidate, err);
+    return status;
+}
+
+/* Runs from before candidates had a likelihood get its columns. */
+static tfc_status add_columns(tfc_run_store *store, tfc_error *err)
+{
+    int64_t n;
+    tfc_status status = tfc_run_store_count(
+        store, "SELECT count(*) FROM pragma_table_info('candidates') WHERE name = 'likelihood'", &n, err);
+    if (status == TFC_OK && n == 0)
+        status = tfc_run_store_exec(store,
+                                    "ALTER TABLE candidates ADD COLUMN likelihood REAL;"
+                                    "ALTER TABLE candidates ADD COLUMN preference INTEGER",
+                                    err);
     return status;
 }
 
@@ -99,6 +114,7 @@ tfc_status tfc_run_store_open(tfc_run_store *store, const char *run, bool create
         sqlite3_extended_result_codes(store->db, 0);
         status = tfc_run_store_exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", err);
         if (status == TFC_OK) status = tfc_run_store_exec(store, schema, err);
+        if (status == TFC_OK) status = add_columns(store, err);
         if (status == TFC_OK) status = prepare_all(store, err);
     }
     if (status != TFC_OK) tfc_run_store_close(store);
@@ -224,5 +240,6 @@ tfc_status tfc_run_store_put_candidate(tfc_run_store *store, const tfc_candidate
     sqlite3_bind_double(s, 15, c->tau_f);
     sqlite3_bind_int(s, 16, c->kept);
     bind_text(s, 17, c->reason);
+    bind_number(s, 18, c->likelihood);
     return step_once(store, s, err);
 }

@@ -36,7 +36,8 @@ typedef struct tfc_candidate {
     const char *result;   /* NULL: none */
     const char *error;    /* why there is none */
     double loss_empty, loss_call, loss_result;
-    double tau_f; /* judged with */
+    double likelihood; /* log p(call | what the model sees there, x_<i); NAN where nothing asks for it */
+    double tau_f;      /* judged with */
     bool kept;
     const char *reason;
 } tfc_candidate;

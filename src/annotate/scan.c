@@ -79,6 +79,10 @@ static tfc_status mark_allowed(tfc_group *group, tfc_work *work, tfc_error *err)
     const tfc_tool_plan *plan = work->plan;
     const tfc_snippet *snippet = group->snippets[work->snippet];
     const tfc_recipe *recipe = &group->settings->recipe;
+    const tfc_enumerate_params enumerating = {.max_numbers = (size_t)recipe->max_numbers,
+                                              .max_args = (size_t)recipe->max_enumerated,
+                                              .max_operands = (int)recipe->max_operands,
+                                              .repeat = recipe->repeat_operands};
     for (int64_t i = 0; i < work->x->n; i++) {
         size_t at = work->x->start[i];
         bool allowed = work->x->boundary[i] && has_context(group, work, i);
@@ -87,10 +91,9 @@ static tfc_status mark_allowed(tfc_group *group, tfc_work *work, tfc_error *err)
         if (allowed && plan->proposer == TFC_PROPOSER_ENUMERATE) {
             tfc_error own;
             tfc_error_init(&own);
-            allowed =
-                tfc_calculator_enumerate(snippet->text, snippet->n_bytes, at, (size_t)recipe->max_numbers,
-                                         (size_t)recipe->max_enumerated, &work->proposals[i], &own) &&
-                work->proposals[i].n_args > 0;
+            allowed = tfc_calculator_enumerate(snippet->text, snippet->n_bytes, at, &enumerating,
+                                               &work->proposals[i], &own) &&
+                      work->proposals[i].n_args > 0;
             if (own.status != TFC_OK) {
                 if (err) *err = own;
                 return own.status;

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "annotate/choose.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -37,6 +38,9 @@ static tfc_status recipe_override(tfc_recipe *recipe, const tfc_annotate_params 
     if (params->narrow_places >= 0) recipe->narrow_places = params->narrow_places != 0;
     if (params->heuristics >= 0) recipe->heuristics = params->heuristics != 0;
     if (params->hide_equations >= 0) recipe->hide_equations = params->hide_equations != 0;
+    if (params->max_operands > 0) recipe->max_operands = params->max_operands;
+    if (params->repeat_operands >= 0) recipe->repeat_operands = params->repeat_operands != 0;
+    if (params->max_ambiguous > 0) recipe->max_ambiguous = params->max_ambiguous;
     if (params->snippet_tokens > 0) recipe->snippet_tokens = params->snippet_tokens;
     for (size_t i = 0; i < recipe->n_tools; i++) {
         tfc_tool_choices *tool = &recipe->tools[i];
@@ -59,6 +63,12 @@ static tfc_status recipe_override(tfc_recipe *recipe, const tfc_annotate_params 
         if (status != TFC_OK) return status;
         recipe->proposer = (tfc_proposer)choice;
     }
+    if (params->choose) {
+        tfc_status status = tfc_choose_parse(params->choose, &recipe->choose, err);
+        if (status != TFC_OK) return status;
+    }
+    if (recipe->max_operands != 2 && recipe->max_operands != 3)
+        return tfc_fail(err, TFC_EINVAL, "--max-operands must be 2 or 3");
     if (recipe->k == 0 || recipe->m == 0) return tfc_fail(err, TFC_EINVAL, "k and m must be at least 1");
     if (!(recipe->temperature >= 0)) return tfc_fail(err, TFC_EINVAL, "the temperature must not be negative");
     return TFC_OK;
@@ -248,6 +258,14 @@ char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params 
         recipe->heuristics ? "true" : "false", recipe->hide_equations ? "true" : "false",
         (long long)recipe->snippet_tokens, recipe->empty_call == TFC_EMPTY_ARROW ? "arrow" : "bare",
         (long long)recipe->max_numbers, (long long)recipe->max_enumerated);
+    tfc_buffer_printf(&json,
+                      "\"max_operands\":%lld,\"repeat_operands\":%s,\"choose\":\"%s\",\"max_ambiguous\":",
+                      (long long)recipe->max_operands, recipe->repeat_operands ? "true" : "false",
+                      tfc_choose_names[recipe->choose]);
+    if (recipe->max_ambiguous < 0)
+        tfc_buffer_puts(&json, "null,");
+    else
+        tfc_buffer_printf(&json, "%lld,", (long long)recipe->max_ambiguous);
     tfc_buffer_puts(&json, "\"tools\":{");
     for (size_t i = 0; i < settings->n_plans; i++) {
         if (i) tfc_buffer_putc(&json, ',');

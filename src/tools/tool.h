@@ -57,13 +57,19 @@ tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, 
 /* Calls worth trying before the number that starts in text at byte `at` (blanks and a currency sign may come
  * first): every `a op b` over the numbers that stand before `at` (the last max_numbers of them) whose result
  * equals it as written: first the exact ones, then those that rounding to the decimals written makes equal;
- * in each the nearest operands first. Distinct argument texts (a + b stands for b + a too); at most max_args.
+ * in each the nearest operands first. With max_operands 3 those of three operands follow. A mention is an
+ * operand once. Distinct argument texts (a + b stands for b + a too); at most max_args.
  * False when no number starts there or (err set) memory is wanting. */
+typedef struct tfc_enumerate_params {
+    size_t max_numbers, max_args;
+    int max_operands; /* 2 or 3 */
+    bool repeat;      /* a value that stands twice before the place may be an operand twice: 3 + 3 */
+} tfc_enumerate_params;
 typedef struct tfc_proposals {
     char **args;
     size_t n_args;
 } tfc_proposals;
-bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, size_t max_numbers, size_t max_args,
+bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, const tfc_enumerate_params *params,
                               tfc_proposals *out, tfc_error *err);
 void tfc_proposals_release(tfc_proposals *proposals);
 

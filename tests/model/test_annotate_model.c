@@ -93,15 +93,16 @@ static char *kept_set(const char *run)
     assert_int_equal(tfc_run_store_open(&store, run, false, NULL), TFC_OK);
     assert_int_equal(
         tfc_run_store_query(&store,
-                            "SELECT snippet, tool, token, args, result, loss_empty, loss_call, loss_result "
-                            "FROM candidates WHERE kept ORDER BY 1, 2, 3, 4",
+                            "SELECT snippet, tool, token, args, result, loss_empty, loss_call, loss_result, "
+                            "likelihood FROM candidates WHERE kept ORDER BY 1, 2, 3, 4",
                             &read, NULL),
         TFC_OK);
     while (sqlite3_step(read) == SQLITE_ROW)
-        tfc_buffer_printf(
-            &lines, "%d %s %d %s -> %s %a %a %a\n", sqlite3_column_int(read, 0), sqlite3_column_text(read, 1),
-            sqlite3_column_int(read, 2), sqlite3_column_text(read, 3), sqlite3_column_text(read, 4),
-            sqlite3_column_double(read, 5), sqlite3_column_double(read, 6), sqlite3_column_double(read, 7));
+        tfc_buffer_printf(&lines, "%d %s %d %s -> %s %a %a %a %a\n", sqlite3_column_int(read, 0),
+                          sqlite3_column_text(read, 1), sqlite3_column_int(read, 2),
+                          sqlite3_column_text(read, 3), sqlite3_column_text(read, 4),
+                          sqlite3_column_double(read, 5), sqlite3_column_double(read, 6),
+                          sqlite3_column_double(read, 7), sqlite3_column_double(read, 8));
     sqlite3_finalize(read);
     tfc_run_store_close(&store);
     return tfc_buffer_take(&lines, NULL);
@@ -121,18 +122,21 @@ static char *dataset(const char *run)
 }
 
 /* DESIGN, "Exact pruning": the kept set is the same, and there is something to prune. */
-static void pruning_changes_nothing(const char *recipe, int64_t k, int64_t m, double tau_f)
+static void pruning_changes_nothing(const char *recipe, int64_t k, int64_t m, double tau_f,
+                                    const char *choose)
 {
     char runs[2][128];
     tfc_annotate_result results[2];
     for (int off = 0; off < 2; off++) {
         char name[64];
-        snprintf(name, sizeof name, "%s-pruning-%d", recipe, !off);
+        snprintf(name, sizeof name, "%s-%s-pruning-%d", recipe, choose ? choose : "gain", !off);
         tfc_annotate_params params = params_for(name, recipe, runs[off], sizeof runs[off]);
         params.k = k;
         params.m = m;
         params.tau_f = tau_f;
         params.heuristics = 0;
+        params.choose = choose;
+        if (choose) params.max_operands = 3;
         params.no_pruning = off;
         annotate(&params, &results[off]);
     }
@@ -154,19 +158,25 @@ static void pruning_changes_nothing(const char *recipe, int64_t k, int64_t m, do
 static void test_pruning_demonstrated(void **state)
 {
     (void)state;
-    pruning_changes_nothing("small", -1, -1, 0.5);
+    pruning_changes_nothing("small", -1, -1, 0.5, NULL);
+}
+
+/* Three operands, and what the model thinks of each expression. */
+static void test_pruning_likelihood(void **state)
+{
+    (void)state;
+    pruning_changes_nothing("small", -1, -1, 0.5, "likelihood");
 }
 
 static void test_pruning_prefix(void **state)
 {
     (void)state;
-    pruning_changes_nothing("paper", 3, 2, 0.05);
+    pruning_changes_nothing("paper", 3, 2, 0.05, NULL);
 }
 
 /* Threads, batch budgets and cache sizes change no byte of C*. */
-static void test_same_bytes(void **state)
+static void same_bytes(const char *choose, int64_t max_operands)
 {
-    (void)state;
     const struct {
         int threads;
         int64_t batch_tokens;
@@ -178,8 +188,10 @@ static void test_same_bytes(void **state)
     char *first = NULL;
     for (size_t b = 0; b < sizeof budgets / sizeof *budgets; b++) {
         char run[128], name[64];
-        snprintf(name, sizeof name, "bytes-%zu", b);
+        snprintf(name, sizeof name, "bytes-%s-%zu", choose, b);
         tfc_annotate_params params = params_for(name, "small", run, sizeof run);
+        params.choose = choose;
+        params.max_operands = max_operands;
         params.n_threads = budgets[b].threads;
         params.batch_tokens = budgets[b].batch_tokens;
         params.kv_bytes = budgets[b].kv_bytes;
@@ -192,6 +204,18 @@ static void test_same_bytes(void **state)
             assert_string_equal(rows, first), tfc_free(rows);
     }
     tfc_free(first);
+}
+
+static void test_same_bytes(void **state)
+{
+    (void)state;
+    same_bytes("gain", 2);
+}
+
+static void test_same_bytes_likelihood(void **state)
+{
+    (void)state;
+    same_bytes("likelihood", 3);
 }
 
 static bool stop_after(void *context)
@@ -266,8 +290,12 @@ int main(void)
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pruning_demonstrated), cmocka_unit_test(test_pruning_prefix),
-        cmocka_unit_test(test_same_bytes),           cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_pruning_demonstrated),
+        cmocka_unit_test(test_pruning_prefix),
+        cmocka_unit_test(test_pruning_likelihood),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_same_bytes_likelihood),
         cmocka_unit_test(test_filter_thresholds),
     };
     int failed = cmocka_run_group_tests_name("annotate", tests, make_corpus, remove_all);

@@ -35,7 +35,7 @@ static void run_numbers(const test_case *c)
     if (strcmp(found, c->expected) != 0) fail_msg("line %d: '%s'", c->line, found);
 }
 
-static void run_enumerate(const test_case *c)
+static void enumerate_case(const test_case *c, const tfc_enumerate_params *params)
 {
     char text[512], found[1024] = "none";
     const char *mark = strchr(c->input, '|');
@@ -45,7 +45,7 @@ static void run_enumerate(const test_case *c)
     memcpy(text + at, mark + 1, n - at);
     tfc_proposals proposals;
     tfc_error err;
-    if (tfc_calculator_enumerate(text, n, at, 12, 8, &proposals, &err)) found[0] = '\0';
+    if (tfc_calculator_enumerate(text, n, at, params, &proposals, &err)) found[0] = '\0';
     for (size_t i = 0; i < proposals.n_args; i++) {
         length += (size_t)snprintf(found + length, sizeof found - length, "%s%s", i ? " ; " : "",
                                    proposals.args[i]);
@@ -56,6 +56,21 @@ static void run_enumerate(const test_case *c)
     }
     if (strcmp(found, c->expected) != 0) fail_msg("line %d: '%s'", c->line, found);
     tfc_proposals_release(&proposals);
+}
+
+static void run_enumerate(const test_case *c)
+{
+    enumerate_case(c, &(tfc_enumerate_params){12, 8, 2, true});
+}
+
+static void run_enumerate_three(const test_case *c)
+{
+    enumerate_case(c, &(tfc_enumerate_params){12, 8, 3, true});
+}
+
+static void run_enumerate_once(const test_case *c)
+{
+    enumerate_case(c, &(tfc_enumerate_params){12, 8, 3, false});
 }
 
 static void run_places(const test_case *c)
@@ -93,6 +108,8 @@ static void test_cases(void **state)
     (void)state;
     cases_run("numbers.txt", run_numbers);
     cases_run("enumerate.txt", run_enumerate);
+    cases_run("enumerate_three.txt", run_enumerate_three);
+    cases_run("enumerate_once.txt", run_enumerate_once);
     cases_run("places.txt", run_places);
     cases_run("wants.txt", run_wants);
 }
@@ -134,9 +151,10 @@ static void test_hostile_text(void **state)
             (void)tfc_tool_place_allowed(&calendar, text, MANY, at);
         }
         tfc_proposals proposals;
-        (void)tfc_calculator_enumerate(text, MANY, MANY - 1, 32, 100, &proposals, NULL);
+        const tfc_enumerate_params params = {32, 100, 3, true};
+        (void)tfc_calculator_enumerate(text, MANY, MANY - 1, &params, &proposals, NULL);
         tfc_proposals_release(&proposals);
-        (void)tfc_calculator_enumerate(text, MANY, MANY - 3, 32, 100, &proposals, NULL);
+        (void)tfc_calculator_enumerate(text, MANY, MANY - 3, &params, &proposals, NULL);
         tfc_proposals_release(&proposals);
     }
     free(text);
@@ -407,12 +425,13 @@ static void test_memory_fails(void **state)
     assert_int_equal(tfc_tools_count(tools), 2);
     tfc_tools_free(tools);
     const char *text = "2 by 2 is 4";
+    const tfc_enumerate_params params = {12, 8, 2, true};
     bool found = false;
     for (int at = 1; !found && at < 100; at++) {
         tfc_proposals proposals;
         tfc_error_init(&err);
         tfc_memory_fail_at(at);
-        found = tfc_calculator_enumerate(text, strlen(text), 9, 12, 8, &proposals, &err);
+        found = tfc_calculator_enumerate(text, strlen(text), 9, &params, &proposals, &err);
         tfc_memory_fail_at(0);
         assert_int_equal(err.status, found ? TFC_OK : TFC_ENOMEM);
         assert_int_equal(proposals.n_args, found ? 2 : 0);

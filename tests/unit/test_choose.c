@@ -1,0 +1,187 @@
+/* Which of several calls at one place stays: by gain, likelihood, number of operands, coverage of the
+ * question; places with too many of them. Losses are put into a run by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "annotate/choose.h"
+#include "annotate/run_store.h"
+#include "base/file.h"
+#include "toolformer/annotate.h"
+
+static char run[] = "/tmp/tfc-choose-XXXXXX";
+static tfc_run_store store;
+
+static const char text[] = "She had 5 bags of 6 and 12 more. How many? The answer is 42. Of 9 none.";
+enum { AT = 56 };
+
+static void put_call(int64_t n, size_t at, const char *args, double with, double likelihood)
+{
+    tfc_candidate c = {.tool = "Calculator",
+                       .token = (int64_t)at,
+                       .n = n,
+                       .at = at,
+                       .args = args,
+                       .proposer = "enumerate",
+                       .times = 1,
+                       .result = "42",
+                       .loss_empty = 5,
+                       .loss_call = 5,
+                       .loss_result = with,
+                       .likelihood = likelihood,
+                       .tau_f = 0.5,
+                       .reason = ""};
+    assert_int_equal(tfc_run_store_put_candidate(&store, &c, NULL), TFC_OK);
+}
+
+static int open_run(void **state)
+{
+    (void)state;
+    strcpy(run, "/tmp/tfc-choose-XXXXXX");
+    assert_non_null(mkdtemp(run));
+    assert_int_equal(tfc_run_store_open(&store, run, true, NULL), TFC_OK);
+    tfc_snippet_counts counts = {0};
+    assert_memory_equal(text + AT, " 42", 3);
+    assert_int_equal(tfc_run_store_put_snippet(&store, 0, "t", 0, text, strlen(text), NULL, 1, &counts, NULL),
+                     TFC_OK);
+    put_call(0, AT, "6 * 7", 1.0, -9);
+    put_call(1, AT, "30 + 12", 0.5, -8);
+    put_call(2, AT, "5 * 6 + 12", 2.0, -11);
+    put_call(3, AT, "50 - 6 - 2", 4.8, -1); /* does not pass */
+    put_call(4, AT, "3 * 2 * 7", 0.6, -7);
+    return 0;
+}
+
+static int close_run(void **state)
+{
+    (void)state;
+    tfc_run_store_close(&store);
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf '%s'", run);
+    return system(command);
+}
+
+static char *read_dataset(void)
+{
+    char path[64], *rows;
+    size_t n;
+    tfc_error err;
+    snprintf(path, sizeof path, "%s/dataset.jsonl", run);
+    assert_int_equal(tfc_file_read(path, (size_t)1 << 20, &rows, &n, &err), TFC_OK);
+    return rows;
+}
+
+static void chosen_is(const char *choose, const char *args)
+{
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = choose};
+    tfc_filter_result result;
+    tfc_error err;
+    tfc_error_init(&err);
+    if (tfc_filter(&params, &result, &err) != TFC_OK) fail_msg("%s", err.message);
+    assert_int_equal(result.calls, 1);
+    char *rows = read_dataset(), call[64];
+    snprintf(call, sizeof call, "[Calculator(%s) -> 42]", args);
+    if (!strstr(rows, call)) fail_msg("%s: %s", choose ? choose : "as annotated", rows);
+    assert_non_null(strstr(rows, "\"likelihood\":-"));
+    tfc_free(rows);
+}
+
+static void test_choices(void **state)
+{
+    (void)state;
+    chosen_is(NULL, "30 + 12");
+    chosen_is("gain", "30 + 12");
+    chosen_is("likelihood", "3 * 2 * 7");
+    chosen_is("fewest", "30 + 12");
+    chosen_is("coverage", "5 * 6 + 12");
+    tfc_run_store_put(&store, "settings", "{\"choose\":\"coverage\",\"max_ambiguous\":null}", NULL);
+    chosen_is(NULL, "5 * 6 + 12");
+    chosen_is("gain", "30 + 12");
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    tfc_error err;
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = "best"};
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
+    assert_non_null(strstr(err.message, "coverage"));
+    put_call(5, AT, "21 * 2", 1, NAN);
+    params.choose = "fewest";
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
+    assert_non_null(strstr(err.message, "annotate again with --choose fewest"));
+    params.choose = "gain";
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_OK);
+}
+
+static void test_ambiguous_places(void **state)
+{
+    (void)state;
+    put_call(0, 63, "4 + 5", 1.0, -1);
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .max_ambiguous = 4};
+    tfc_filter_result result;
+    assert_int_equal(tfc_filter(&params, &result, NULL), TFC_OK);
+    assert_int_equal(result.calls, 1);
+    assert_int_equal(result.ambiguous, 4);
+    params.max_ambiguous = 5;
+    assert_int_equal(tfc_filter(&params, &result, NULL), TFC_OK);
+    assert_int_equal(result.calls, 2);
+    assert_int_equal(result.ambiguous, 0);
+    tfc_run_store_put(&store, "settings", "{\"choose\":\"gain\",\"max_ambiguous\":4}", NULL);
+    params.max_ambiguous = 0;
+    assert_int_equal(tfc_filter(&params, &result, NULL), TFC_OK);
+    assert_int_equal(result.ambiguous, 4);
+    params.max_ambiguous = -1;
+    assert_int_equal(tfc_filter(&params, &result, NULL), TFC_OK);
+    assert_int_equal(result.ambiguous, 0);
+}
+
+static void test_preference(void **state)
+{
+    (void)state;
+    const struct {
+        tfc_choose choose;
+        const char *text; /* | at the place */
+        const char *args;
+        int64_t expected;
+    } cases[] = {
+        {TFC_CHOOSE_GAIN, "3 and 4? The answer is| 7.", "3 + 4", 0},
+        {TFC_CHOOSE_LIKELIHOOD, "3 and 4? The answer is| 7.", "3 + 4", 0},
+        {TFC_CHOOSE_FEWEST, "3 and 4 are| 7.", "3 + 4", -2},
+        {TFC_CHOOSE_FEWEST, "3 and 4 are| 7.", "(3.5 + 4) * 20%", -3},
+        {TFC_CHOOSE_COVERAGE, "3 and 4 are| 7.", "3 + 4", 0},
+        {TFC_CHOOSE_COVERAGE, "3 and 4? The answer is| 7.", "3 + 4", 0},
+        {TFC_CHOOSE_COVERAGE, "3 and 4? The answer is| 7.", "3 * 2", -1},
+        {TFC_CHOOSE_COVERAGE, "3 and 4 of 4.0? 5 are.\n#### |7", "5 + 2", -2},
+        {TFC_CHOOSE_COVERAGE, "3 and 4 of 4.0? 5 are.\nAnswer:| $7", "2 + 5", -2},
+        {TFC_CHOOSE_COVERAGE, "3 and 4. ANSWER IS:| $7", "4.00 + 3", 0},
+        {TFC_CHOOSE_COVERAGE, "|7", "", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char plain[128];
+        size_t at = strcspn(cases[i].text, "|");
+        snprintf(plain, sizeof plain, "%.*s%s", (int)at, cases[i].text, cases[i].text + at + 1);
+        int64_t got = tfc_choose_preference(cases[i].choose, plain, strlen(plain), at, cases[i].args);
+        if (got != cases[i].expected) fail_msg("case %zu: %lld", i, (long long)got);
+    }
+}
+
+#define ON_A_RUN(test) cmocka_unit_test_setup_teardown(test, open_run, close_run)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_A_RUN(test_choices),
+        ON_A_RUN(test_refusals),
+        ON_A_RUN(test_ambiguous_places),
+        cmocka_unit_test(test_preference),
+    };
+    return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
+}
