@@ -1,8 +1,8 @@
 /* toolformer/tools.h: tools as the method sees them: a name, text in, one text out (paper section 2).
  *
  * A tool is a manifest (JSON: name, description, demonstrations, thresholds, candidate heuristic, argument
- * form) and a backend. Built in: Calculator, Calendar. A tool that gives no result says why; that is data, no
- * error of the program.
+ * form) and a backend. Built in: Calculator, Calendar, DateCalc. A tool that gives no result says why; that
+ * is data, no error of the program.
  *
  *     tfc_tools *tools = tfc_tools_create("Calculator,Calendar", &err);
  *     tfc_tool_context context = {.date = "2023-01-30"};

@@ -5,7 +5,7 @@
  * numbers that are too large; what the text automaton accepts parses as one argument. Both refuse what only
  * looks odd (two blanks in a row, blanks at the ends), so that a sampler cannot fill its budget with nothing.
  */
-#include "calls/grammar.h"
+#include "calls/grammar_forms.h"
 
 #include <string.h>
 
@@ -13,24 +13,15 @@
 
 enum { DEPTH_MAX = 4, N_DEPTHS = DEPTH_MAX + 1 };
 
-/* Behind the closing parenthesis. These come first in each automaton, with 0 for DEAD. */
-enum {
-    CLOSED = 1,   /* `)` */
-    CLOSED_BLANK, /* `) ` */
-    CLOSED_ARROW, /* `) -` */
-    CLOSED_END,   /* `)]`, `) ]`, `) ->` */
-    N_CLOSED
-};
-
 static uint32_t closed_step(uint32_t state, unsigned char byte)
 {
     switch (state) {
-    case CLOSED:
-        return byte == ']' ? CLOSED_END : byte == ' ' ? CLOSED_BLANK : TFC_GRAMMAR_DEAD;
-    case CLOSED_BLANK:
-        return byte == ']' ? CLOSED_END : byte == '-' ? CLOSED_ARROW : TFC_GRAMMAR_DEAD;
-    case CLOSED_ARROW:
-        return byte == '>' ? CLOSED_END : TFC_GRAMMAR_DEAD;
+    case TFC_CLOSED:
+        return byte == ']' ? TFC_CLOSED_END : byte == ' ' ? TFC_CLOSED_BLANK : TFC_GRAMMAR_DEAD;
+    case TFC_CLOSED_BLANK:
+        return byte == ']' ? TFC_CLOSED_END : byte == '-' ? TFC_CLOSED_ARROW : TFC_GRAMMAR_DEAD;
+    case TFC_CLOSED_ARROW:
+        return byte == '>' ? TFC_CLOSED_END : TFC_GRAMMAR_DEAD;
     default:
         return TFC_GRAMMAR_DEAD;
     }
@@ -39,7 +30,7 @@ static uint32_t closed_step(uint32_t state, unsigned char byte)
 static bool closed_accepts(const void *context, uint32_t state)
 {
     (void)context;
-    return state == CLOSED || state == CLOSED_BLANK || state == CLOSED_END;
+    return state == TFC_CLOSED || state == TFC_CLOSED_BLANK || state == TFC_CLOSED_END;
 }
 
 static bool is_digit(unsigned char byte)
@@ -47,12 +38,12 @@ static bool is_digit(unsigned char byte)
     return byte >= '0' && byte <= '9';
 }
 
-enum { NONE_START = N_CLOSED };
+enum { NONE_START = TFC_N_CLOSED };
 
 static uint32_t none_step(const void *context, uint32_t state, unsigned char byte)
 {
     (void)context;
-    if (state == NONE_START) return byte == ')' ? CLOSED : TFC_GRAMMAR_DEAD;
+    if (state == NONE_START) return byte == ')' ? TFC_CLOSED : TFC_GRAMMAR_DEAD;
     return closed_step(state, byte);
 }
 
@@ -81,7 +72,7 @@ typedef enum expression_phase {
 
 static uint32_t expression_state(expression_phase phase, uint32_t depth)
 {
-    return N_CLOSED + (uint32_t)phase * N_DEPTHS + depth;
+    return TFC_N_CLOSED + (uint32_t)phase * N_DEPTHS + depth;
 }
 
 /* Where a value must begin. */
@@ -104,7 +95,7 @@ static uint32_t expression_after(expression_phase phase, uint32_t depth, unsigne
     if (byte != 0 && strchr("+-*/x", byte)) return expression_state(AT_OPERATOR, depth);
     if (phase == AT_BLANK_LEFT) return TFC_GRAMMAR_DEAD;
     if (byte == '%' && phase != AT_PERCENT) return expression_state(AT_PERCENT, depth);
-    if (byte == ')') return depth == 0 ? CLOSED : expression_state(AT_VALUE, depth - 1);
+    if (byte == ')') return depth == 0 ? TFC_CLOSED : expression_state(AT_VALUE, depth - 1);
     return TFC_GRAMMAR_DEAD;
 }
 
@@ -124,9 +115,9 @@ static bool expression_digits(expression_phase phase, unsigned char byte, expres
 static uint32_t expression_step(const void *context, uint32_t state, unsigned char byte)
 {
     (void)context;
-    if (state < N_CLOSED) return closed_step(state, byte);
-    expression_phase phase = (expression_phase)((state - N_CLOSED) / N_DEPTHS), next;
-    uint32_t depth = (state - N_CLOSED) % N_DEPTHS;
+    if (state < TFC_N_CLOSED) return closed_step(state, byte);
+    expression_phase phase = (expression_phase)((state - TFC_N_CLOSED) / N_DEPTHS), next;
+    uint32_t depth = (state - TFC_N_CLOSED) % N_DEPTHS;
     switch (phase) {
     case AT_START:
     case AT_OPERATOR:
@@ -185,7 +176,7 @@ typedef enum tail_kind {
 
 static uint32_t text_state(text_phase phase, uint32_t depth, tail_kind tail)
 {
-    return N_CLOSED + ((uint32_t)phase * N_TAILS + (uint32_t)tail) * N_DEPTHS + depth;
+    return TFC_N_CLOSED + ((uint32_t)phase * N_TAILS + (uint32_t)tail) * N_DEPTHS + depth;
 }
 
 static tail_kind tail_begin(unsigned char byte)
@@ -231,7 +222,7 @@ static uint32_t text_character(text_phase phase, uint32_t depth, unsigned char b
     if (byte == '(') return depth < DEPTH_MAX ? text_state(IN_OPEN, depth + 1, TAIL_0) : TFC_GRAMMAR_DEAD;
     if (byte == ')') {
         if (phase != IN_TEXT) return TFC_GRAMMAR_DEAD;
-        return depth == 0 ? CLOSED : text_state(IN_TEXT, depth - 1, TAIL_0);
+        return depth == 0 ? TFC_CLOSED : text_state(IN_TEXT, depth - 1, TAIL_0);
     }
     return text_state(IN_TEXT, depth, TAIL_0);
 }
@@ -239,8 +230,8 @@ static uint32_t text_character(text_phase phase, uint32_t depth, unsigned char b
 static uint32_t text_step(const void *context, uint32_t state, unsigned char byte)
 {
     (void)context;
-    if (state < N_CLOSED) return closed_step(state, byte);
-    uint32_t depth = (state - N_CLOSED) % N_DEPTHS, packed = (state - N_CLOSED) / N_DEPTHS;
+    if (state < TFC_N_CLOSED) return closed_step(state, byte);
+    uint32_t depth = (state - TFC_N_CLOSED) % N_DEPTHS, packed = (state - TFC_N_CLOSED) / N_DEPTHS;
     tail_kind tail = (tail_kind)(packed % N_TAILS), rest;
     text_phase phase = (text_phase)(packed / N_TAILS);
     if (phase >= N_TEXT_PHASES) return TFC_GRAMMAR_DEAD;
@@ -252,14 +243,23 @@ static uint32_t text_step(const void *context, uint32_t state, unsigned char byt
     return tail == TAIL_0 ? TFC_GRAMMAR_DEAD : text_state(quoted ? IN_QUOTE : IN_TEXT, depth, tail);
 }
 
-/* More than any of the three has. */
-enum { N_FORM_STATES = N_CLOSED + N_TEXT_PHASES * N_TAILS * N_DEPTHS };
-_Static_assert(N_EXPRESSION_PHASES < N_TEXT_PHASES * N_TAILS, "N_FORM_STATES bounds every automaton");
+static uint32_t dates_step(const void *context, uint32_t state, unsigned char byte)
+{
+    (void)context;
+    return state < TFC_N_CLOSED ? closed_step(state, byte) : tfc_grammar_dates_step(state, byte);
+}
+
+/* As many as any of them has. */
+enum { N_FORM_STATES = TFC_DATES_STATES_MAX };
+_Static_assert(N_EXPRESSION_PHASES < N_TEXT_PHASES * N_TAILS, "texts have more states than expressions");
+_Static_assert(TFC_N_CLOSED + N_TEXT_PHASES * N_TAILS * N_DEPTHS <= N_FORM_STATES,
+               "N_FORM_STATES bounds texts");
 
 static const tfc_grammar forms[] = {
     [TFC_ARGS_NONE] = {NONE_START, none_step, closed_accepts, NULL},
-    [TFC_ARGS_EXPRESSION] = {N_CLOSED, expression_step, closed_accepts, NULL},
-    [TFC_ARGS_TEXT] = {N_CLOSED, text_step, closed_accepts, NULL},
+    [TFC_ARGS_EXPRESSION] = {TFC_N_CLOSED, expression_step, closed_accepts, NULL},
+    [TFC_ARGS_TEXT] = {TFC_N_CLOSED, text_step, closed_accepts, NULL},
+    [TFC_ARGS_DATES] = {TFC_DATES_START, dates_step, closed_accepts, NULL},
 };
 enum { N_FORMS = sizeof forms / sizeof *forms };
 

@@ -24,8 +24,11 @@ typedef enum tfc_args_form {
     TFC_ARGS_NONE,       /* `)` at once (Calendar) */
     TFC_ARGS_EXPRESSION, /* a well-formed arithmetic expression: numbers (commas, decimals, %), + - * / x × ÷,
                             balanced parentheses to depth 4, blanks between */
-    TFC_ARGS_TEXT /* any text without line breaks, quotes balanced, parentheses balanced to depth 4, not empty
-                   */
+    TFC_ARGS_TEXT, /* any text without line breaks, quotes balanced, parentheses balanced to depth 4, not
+                    * empty
+                    */
+    TFC_ARGS_DATES /* a calculation with dates: `March 5, 2023`, `Labor Day 2023`, date + or - `10 days`, date
+                      - date, that with ` in weeks` */
 } tfc_args_form;
 /* Immutable, static; never NULL. */
 const tfc_grammar *tfc_grammar_args(tfc_args_form form);

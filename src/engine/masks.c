@@ -91,7 +91,8 @@ static bool allows(const tfc_masks *masks, const tfc_grammar *grammar, uint32_t 
 static bool is_lasting(const tfc_grammar *grammar)
 {
     return !grammar || grammar == tfc_grammar_args(TFC_ARGS_NONE) ||
-           grammar == tfc_grammar_args(TFC_ARGS_EXPRESSION) || grammar == tfc_grammar_args(TFC_ARGS_TEXT);
+           grammar == tfc_grammar_args(TFC_ARGS_EXPRESSION) || grammar == tfc_grammar_args(TFC_ARGS_TEXT) ||
+           grammar == tfc_grammar_args(TFC_ARGS_DATES);
 }
 
 const uint64_t *tfc_masks_get(tfc_masks *masks, const tfc_grammar *grammar, uint32_t state)

@@ -3,14 +3,9 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/dates.h"
 #include "base/memory.h"
 #include "tools/calendar.h"
-
-static const char *const month_names[] = {"January",   "February", "March",    "April",
-                                          "May",       "June",     "July",     "August",
-                                          "September", "October",  "November", "December"};
-static const char *const weekday_names[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
-                                            "Thursday", "Friday", "Saturday"};
 
 static bool is_digit(char c)
 {
@@ -28,21 +23,13 @@ static int digits(const char *text, int n)
     return value;
 }
 
-static bool date_exists(int year, int month, int day)
-{
-    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1) return false;
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    return day <= lengths[month - 1] + (month == 2 && leap);
-}
-
 static bool date_parse(const char *iso, int *year, int *month, int *day)
 {
     if (!iso || strnlen(iso, 11) != 10 || iso[4] != '-' || iso[7] != '-') return false;
     *year = digits(iso, 4);
     *month = digits(iso + 5, 2);
     *day = digits(iso + 8, 2);
-    return date_exists(*year, *month, *day);
+    return tfc_date_exists(*year, *month, *day);
 }
 
 bool tfc_calendar_valid(const char *iso_date)
@@ -51,21 +38,14 @@ bool tfc_calendar_valid(const char *iso_date)
     return date_parse(iso_date, &year, &month, &day);
 }
 
-/* 0 is Sunday. Counts days from March 1 of the year 0, so that the leap day comes last. */
-static int weekday(int year, int month, int day)
-{
-    int y = month > 2 ? year : year - 1, m = (month + 9) % 12;
-    int days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
-    return (days + 3) % 7;
-}
-
 char *tfc_calendar_text(const char *iso_date)
 {
     int year, month, day;
     if (!date_parse(iso_date, &year, &month, &day)) return NULL;
     char text[80];
-    snprintf(text, sizeof text, "Today is %s, %s %d, %d.", weekday_names[weekday(year, month, day)],
-             month_names[month - 1], day, year);
+    snprintf(text, sizeof text, "Today is %s, %s %d, %d.",
+             tfc_weekday_names[tfc_date_weekday((tfc_date){year, month, day})], tfc_month_names[month - 1],
+             day, year);
     return tfc_strdup(text);
 }
 
@@ -96,7 +76,7 @@ tfc_status tfc_calendar_call(const tfc_tool *tool, const char *args, const tfc_t
 int tfc_calendar_month(const char *word, size_t n)
 {
     for (int month = 0; month < 12; month++) {
-        const char *name = month_names[month];
+        const char *name = tfc_month_names[month];
         bool same = n >= 3 && n <= strlen(name);
         for (size_t i = 0; same && i < n; i++) same = (word[i] | 0x20) == (name[i] | 0x20);
         if (same && (n == 3 || n == strlen(name) || (month == 8 && n == 4))) return month + 1;
@@ -104,16 +84,16 @@ int tfc_calendar_month(const char *word, size_t n)
     return 0;
 }
 
-bool tfc_calendar_is_weekday(const char *word, size_t n)
+int tfc_calendar_weekday(const char *word, size_t n)
 {
     for (int i = 0; i < 7; i++) {
-        const char *name = weekday_names[i];
+        const char *name = tfc_weekday_names[i];
         bool same = n >= 3 && n <= strlen(name);
         for (size_t j = 0; same && j < n; j++) same = (word[j] | 0x20) == (name[j] | 0x20);
         /* Sun Mon Tue Tues Wed Thu Thur Thurs Fri Sat */
-        if (same && (n == 3 || n == strlen(name) || (i == 2 && n == 4) || (i == 4 && n <= 5))) return true;
+        if (same && (n == 3 || n == strlen(name) || (i == 2 && n == 4) || (i == 4 && n <= 5))) return i + 1;
     }
-    return false;
+    return 0;
 }
 
 /* One or two digits at text, or a month's name where `names`; *n gets the bytes. -1 when it is neither. */
@@ -135,7 +115,7 @@ static bool url_date(const char *text, int *year, int *month, int *day)
     if (is_digit(text[4])) {
         *month = digits(text + 4, 2);
         *day = *month < 0 ? -1 : digits(text + 6, 2);
-        return *day > 0 && !is_digit(text[8]) && date_exists(*year, *month, *day);
+        return *day > 0 && !is_digit(text[8]) && tfc_date_exists(*year, *month, *day);
     }
     char separator = text[4];
     if (separator != '/' && separator != '-' && separator != '_') return false;
@@ -143,7 +123,7 @@ static bool url_date(const char *text, int *year, int *month, int *day)
     *month = url_part(text + 5, separator == '/', &n_month);
     if (*month < 0 || text[5 + n_month] != separator) return false;
     *day = url_part(text + 5 + n_month + 1, false, &n_day);
-    return date_exists(*year, *month, *day);
+    return tfc_date_exists(*year, *month, *day);
 }
 
 bool tfc_calendar_date_in_url(const char *url, char out[11])

@@ -6,8 +6,8 @@
 
 /* 1 … 12 for a month's name or its usual abbreviation (Jan, Sept), in any case; else 0. */
 int tfc_calendar_month(const char *word, size_t n);
-/* A weekday's name or its usual abbreviation (Mon, Tues, Thurs), in any case. */
-bool tfc_calendar_is_weekday(const char *word, size_t n);
+/* 1 (Sunday) … 7 for a weekday's name or its usual abbreviation (Mon, Tues, Thurs), in any case; else 0. */
+int tfc_calendar_weekday(const char *word, size_t n);
 /* "YYYY-MM-DD" in local time; "" when the clock gives none. */
 void tfc_calendar_today(char out[11]);
 tfc_status tfc_calendar_call(const tfc_tool *tool, const char *args, const tfc_tool_context *context,

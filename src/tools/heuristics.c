@@ -190,7 +190,7 @@ static bool is_date_word(const char *text, size_t n, size_t at)
         if (strlen(days[i]) == length && phrase_at(text, n, at, days[i])) return true;
     bool capital = text[at] >= 'A' && text[at] <= 'Z';
     return capital &&
-           (tfc_calendar_is_weekday(text + at, length) || tfc_calendar_month(text + at, length) > 0);
+           (tfc_calendar_weekday(text + at, length) > 0 || tfc_calendar_month(text + at, length) > 0);
 }
 
 /* 5/6, 2012–2014, 10:30, -5: what hangs on a sign is a part of something larger. After `=` a result stands.
@@ -228,7 +228,8 @@ bool tfc_tool_place_allowed(const tfc_tool *tool, const char *text, size_t n, si
         if (tfc_blank_length(text, n, at) == 0 && is_joined(text, n, before)) return false;
     }
     size_t start = skip_blanks(text, n, at);
-    if (tool->places == TFC_PLACES_DATES) return is_date_word(text, n, start);
+    if (tool->places != TFC_PLACES_NUMBERS && is_date_word(text, n, start)) return true;
+    if (tool->places == TFC_PLACES_DATES) return false;
     tfc_number number;
     return tfc_number_at(text, n, start + tfc_currency_length(text, n, start), &number);
 }

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "tools/calendar.h"
+#include "tools/datecalc.h"
 
 /* What the fields stand on while a manifest is read. */
 typedef struct manifest {
@@ -28,6 +29,7 @@ static const struct {
 } backends[] = {
     {"builtin:calculator", builtin_calculator, true},
     {"builtin:calendar", tfc_calendar_call, false},
+    {"builtin:datecalc", tfc_datecalc_call, false},
 };
 
 /* A word of a field that allows a few: its place in the NULL-terminated list. */
@@ -191,15 +193,17 @@ static tfc_status read_backend(manifest *m)
         return status;
     }
     if (status != TFC_OK) return status;
-    return tfc_fail(m->err, TFC_EUNSUPPORTED,
-                    "backend '%.80s' is not supported; builtin:calculator and builtin:calendar are", name);
+    return tfc_fail(
+        m->err, TFC_EUNSUPPORTED,
+        "backend '%.80s' is not supported; builtin:calculator, builtin:calendar and builtin:datecalc are",
+        name);
 }
 
 static tfc_status read_choices(manifest *m)
 {
-    static const char *const forms[] = {"none", "expression", "text", NULL};
+    static const char *const forms[] = {"none", "expression", "text", "dates", NULL};
     static const char *const heuristics[] = {"none", "calculator", "calendar", NULL};
-    static const char *const places[] = {"any", "numbers", "dates", NULL};
+    static const char *const places[] = {"any", "numbers", "dates", "dates_and_numbers", NULL};
     static const char *const args_keys[] = {"form", NULL};
     int form = 0, heuristic = TFC_HEURISTIC_NONE, place = TFC_PLACES_ANY;
     bool found;

@@ -2,8 +2,8 @@
 #include "base/file.h"
 #include "tools/manifest.h"
 
-extern const unsigned char tfc_data_Calculator[], tfc_data_Calendar[];
-extern const size_t tfc_data_Calculator_bytes, tfc_data_Calendar_bytes;
+extern const unsigned char tfc_data_Calculator[], tfc_data_Calendar[], tfc_data_DateCalc[];
+extern const size_t tfc_data_Calculator_bytes, tfc_data_Calendar_bytes, tfc_data_DateCalc_bytes;
 
 static const struct {
     const char *name;
@@ -12,6 +12,7 @@ static const struct {
 } builtins[] = {
     {"Calculator", tfc_data_Calculator, &tfc_data_Calculator_bytes},
     {"Calendar", tfc_data_Calendar, &tfc_data_Calendar_bytes},
+    {"DateCalc", tfc_data_DateCalc, &tfc_data_DateCalc_bytes},
 };
 enum { N_BUILTINS = sizeof builtins / sizeof *builtins, TOOLS_MAX = 1000 };
 

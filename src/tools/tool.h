@@ -14,7 +14,12 @@ typedef struct tfc_demonstration {
 } tfc_demonstration;
 
 /* Where a call may stand, apart from thresholds. */
-typedef enum tfc_places { TFC_PLACES_ANY, TFC_PLACES_NUMBERS, TFC_PLACES_DATES } tfc_places;
+typedef enum tfc_places {
+    TFC_PLACES_ANY,
+    TFC_PLACES_NUMBERS,
+    TFC_PLACES_DATES,
+    TFC_PLACES_DATES_AND_NUMBERS
+} tfc_places;
 typedef enum tfc_heuristic {
     TFC_HEURISTIC_NONE,
     TFC_HEURISTIC_CALCULATOR,

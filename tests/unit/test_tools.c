@@ -166,12 +166,13 @@ static void test_registry(void **state)
     tfc_error err;
     tfc_tools *tools = tfc_tools_create(NULL, &err);
     assert_non_null(tools);
-    assert_int_equal(tfc_tools_count(tools), 2);
+    assert_int_equal(tfc_tools_count(tools), 3);
     const tfc_tool *calculator = tfc_tools_find(tools, "Calculator");
     assert_ptr_equal(calculator, tfc_tools_at(tools, 0));
     assert_string_equal(tfc_tool_name(tfc_tools_at(tools, 1)), "Calendar");
     assert_null(tfc_tools_find(tools, "calculator"));
-    assert_null(tfc_tools_at(tools, 2));
+    assert_string_equal(tfc_tool_name(tfc_tools_at(tools, 2)), "DateCalc");
+    assert_null(tfc_tools_at(tools, 3));
     assert_true(strlen(tfc_tool_description(calculator)) > 10);
     assert_non_null(strstr(tfc_tool_manifest(calculator), "\"builtin:calculator\""));
     char *result;
@@ -261,7 +262,7 @@ static void test_demonstrations(void **state)
 {
     (void)state;
     tfc_tools *tools = tfc_tools_create(NULL, NULL);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < tfc_tools_count(tools); i++) {
         const tfc_tool *tool = tfc_tools_at(tools, i);
         check_head(tool, tool->head, tool->n_head, true);
         check_head(tool, tool->demonstrations, tool->n_demonstrations, false);
@@ -346,7 +347,7 @@ static void test_bad_manifests(void **state)
         {"\"args\": {\"form\": \"expression\"},", "", "missing args"},
         {"{\"form\": \"expression\"}", "\"expression\"", "args: object expected"},
         {"\"form\": \"expression\"", "", "args: missing form"},
-        {"\"expression\"", "\"sum\"", "args: form: one of none, expression, text expected, not 'sum'"},
+        {"\"expression\"", "\"sum\"", "args: form: one of none, expression, text, dates expected, not 'sum'"},
         {"\"expression\"", "\"expression\", \"x\": 1", "args: unknown field 'x'"},
         {"\"expression\"", "\"none\"",
          "demonstrations[0]: output: the arguments of ' [Sums(1 + 2)]' are not of"},
@@ -422,7 +423,7 @@ static void test_memory_fails(void **state)
         tfc_memory_fail_at(0);
         assert_true(tools || err.status == TFC_ENOMEM);
     }
-    assert_int_equal(tfc_tools_count(tools), 2);
+    assert_int_equal(tfc_tools_count(tools), 3);
     tfc_tools_free(tools);
     const char *text = "2 by 2 is 4";
     const tfc_enumerate_params params = {12, 8, 2, true};
