@@ -7,7 +7,7 @@
 #include "toolformer/annotate.h"
 
 /* Every choice of the method, beside files and folders. kv_mb: memory for keys and values in MB. */
-enum { CLI_N_ANNOTATE = 26 };
+enum { CLI_N_ANNOTATE = 30 };
 typedef struct cli_annotation {
     tfc_annotate_params params;
     cli_list corpus;

@@ -68,18 +68,24 @@ int cmd_annotate(int argc, char **argv)
 int cmd_filter(int argc, char **argv)
 {
     cli_common common = {0};
-    const char *run = NULL, *tau_f = NULL, *choose = NULL;
-    int64_t max_ambiguous = 0;
+    const char *run = NULL, *tau_f = NULL, *choose = NULL, *rule = NULL, *results = NULL;
+    int64_t max_ambiguous = 0, max_calls = 0;
     const cli_option options[] = {
         {"run", CLI_TEXT, &run, "RUN", "the run's folder", 0, 0},
         {"tau-f", CLI_TEXT, &tau_f, "X", "threshold in nats, or TOOL=X,… for some tools; else as annotated",
          0, 0},
         {"choose", CLI_TEXT, &choose, "NAME",
-         "of several calls that pass at a place: gain, likelihood, fewest or coverage; else as annotated", 0,
-         0},
+         "of several calls that pass at a place: gain, likelihood, fewest, coverage or random; else as "
+         "annotated",
+         0, 0},
         {"max-ambiguous", CLI_INT, &max_ambiguous, "N",
          "drop places with more than N calls of the same result (-1: drop none); else as annotated", -1,
          1000},
+        {"filter", CLI_TEXT, &rule, "NAME",
+         "gain, or none: every call with a result passes; else as annotated", 0, 0},
+        {"results", CLI_TEXT, &results, "NAME", "own, or shuffled between calls; else as annotated", 0, 0},
+        {"max-calls", CLI_INT, &max_calls, "N",
+         "most calls, chosen by the run's seed (-1: all); else as annotated", -1, INT64_MAX / 2},
     };
     const cli_usage usage = {
         .command = "filter",
@@ -92,7 +98,13 @@ int cmd_filter(int argc, char **argv)
     int exit_code;
     if (!cli_parse(&usage, &common, argc, argv, NULL, &exit_code)) return exit_code;
     if (!run) return cli_usage_error("filter", "--run is missing");
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = choose, .max_ambiguous = max_ambiguous};
+    tfc_filter_params params = {.run = run,
+                                .tau_f = NAN,
+                                .choose = choose,
+                                .max_ambiguous = max_ambiguous,
+                                .filter = rule,
+                                .results = results,
+                                .max_calls = max_calls};
     if (tau_f) {
         char *end;
         double value = strtod(tau_f, &end);

@@ -40,7 +40,7 @@ typedef struct tfc_annotate_params {
     double tau_s, tau_f;
     int64_t k, m;
     const char *context;  /* "prefix", "demonstrated" */
-    const char *proposer; /* "sample", "enumerate" (tools without an enumerating proposer sample) */
+    const char *proposer; /* "sample", "enumerate", "both" (tools without an enumerating proposer sample) */
     double temperature;   /* of sampled arguments */
     int64_t max_args_tokens;
     int constrained;   /* 1: arguments under the tool's grammar; 0: free */
@@ -50,9 +50,13 @@ typedef struct tfc_annotate_params {
     int64_t snippet_tokens;
     int64_t max_operands; /* of enumerated expressions: 2 or 3 */
     int repeat_operands;  /* 1: a value that stands twice may be an operand twice */
-    const char
-        *choose; /* of several calls that pass at a place: "gain", "likelihood", "fewest", "coverage" */
+    const char *choose; /* of several calls that pass at a place: "gain", "likelihood", "fewest", "coverage",
+                           "random" */
     int64_t max_ambiguous; /* a place with more calls of the same result is dropped */
+    const char *head;      /* of the demonstrated context: "demonstrations", "none" */
+    const char *filter;    /* "gain"; "none": every call with a result passes, unscored */
+    const char *results;   /* in C*: "own"; "shuffled": of other calls */
+    int64_t max_calls;     /* of C* */
     int64_t limit;         /* most documents; -1: all */
     const char *date;      /* for documents without one; NULL: none */
     bool skip_bad_lines;
@@ -86,10 +90,12 @@ tfc_status tfc_annotate(tfc_model *model, const tfc_annotate_params *params, con
 
 typedef struct tfc_filter_params {
     const char *run;
-    double tau_f;              /* NAN: as annotated */
-    const char *tau_f_by_tool; /* "Calculator=0.5,Calendar=1.0" or NULL; wins over tau_f */
-    const char *choose;        /* as in the annotation's parameters; NULL: as annotated */
-    int64_t max_ambiguous;     /* 0: as annotated; -1: no place is dropped for it */
+    double tau_f;                 /* NAN: as annotated */
+    const char *tau_f_by_tool;    /* "Calculator=0.5,Calendar=1.0" or NULL; wins over tau_f */
+    const char *choose;           /* as in the annotation's parameters; NULL: as annotated */
+    int64_t max_ambiguous;        /* 0: as annotated; -1: no place is dropped for it */
+    const char *filter, *results; /* as in the annotation's parameters; NULL: as annotated */
+    int64_t max_calls;            /* 0: as annotated; -1: all */
 } tfc_filter_params;
 
 typedef struct tfc_filter_result {

@@ -13,7 +13,17 @@ extern "C" {
 #endif
 
 typedef enum tfc_context { TFC_CONTEXT_PREFIX, TFC_CONTEXT_DEMONSTRATED } tfc_context;
-typedef enum tfc_proposer { TFC_PROPOSER_SAMPLE, TFC_PROPOSER_ENUMERATE } tfc_proposer;
+typedef enum tfc_proposer {
+    TFC_PROPOSER_SAMPLE,
+    TFC_PROPOSER_ENUMERATE,
+    TFC_PROPOSER_BOTH /* enumerated arguments, then samples, at every place where a number stands */
+} tfc_proposer;
+/* What stands before the text in the demonstrated context. A model that was taught may need nothing there. */
+typedef enum tfc_head { TFC_HEAD_DEMONSTRATIONS, TFC_HEAD_NONE } tfc_head;
+/* Which calls pass. Without a filter every call with a result does, and no call is scored: an ablation. */
+typedef enum tfc_filter_rule { TFC_FILTER_GAIN, TFC_FILTER_NONE } tfc_filter_rule;
+/* What the calls of C* hold: their own results, or those of other calls of the same tool (an ablation). */
+typedef enum tfc_results { TFC_RESULTS_OWN, TFC_RESULTS_SHUFFLED } tfc_results;
 typedef enum tfc_empty_call {
     TFC_EMPTY_ARROW, /* e(c, empty) = ` [Name(args) -> ]` */
     TFC_EMPTY_BARE   /* e(c, empty) = ` [Name(args)]` */
@@ -24,8 +34,9 @@ typedef enum tfc_choose {
     TFC_CHOOSE_GAIN,       /* the largest L- - L+ */
     TFC_CHOOSE_LIKELIHOOD, /* the largest log p(call | H or P(x), x_<i): what the model itself would write */
     TFC_CHOOSE_FEWEST,     /* the fewest operands, then the likelihood */
-    TFC_CHOOSE_COVERAGE    /* on an answer line the fewest numbers of the question left out, then the
+    TFC_CHOOSE_COVERAGE,   /* on an answer line the fewest numbers of the question left out, then the
                               likelihood; elsewhere the likelihood */
+    TFC_CHOOSE_RANDOM      /* by the run's seed */
 } tfc_choose;
 extern const char *const tfc_choose_names[]; /* in that order; NULL ends them */
 
@@ -54,6 +65,10 @@ typedef struct tfc_recipe {
     int64_t max_operands;   /* of an enumerated expression: 2 or 3 */
     bool repeat_operands;   /* a value that stands twice before the place may be an operand twice */
     tfc_choose choose;
+    tfc_head head;
+    tfc_filter_rule filter;
+    tfc_results results;
+    int64_t max_calls;     /* of C*, a choice by the run's seed; -1: all that pass */
     int64_t max_ambiguous; /* a place with more calls of the same result is dropped; -1: none is */
     bool hide_equations;
     int64_t snippet_tokens;

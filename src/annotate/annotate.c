@@ -25,6 +25,7 @@ tfc_annotate_params tfc_annotate_params_default(void)
                                  .max_operands = -1,
                                  .repeat_operands = -1,
                                  .max_ambiguous = -1,
+                                 .max_calls = -1,
                                  .limit = -1,
                                  .batch_tokens = session.batch_tokens,
                                  .kv_bytes = session.kv_bytes};

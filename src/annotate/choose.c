@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "tools/number.h"
 
-const char *const tfc_choose_names[] = {"gain", "likelihood", "fewest", "coverage", NULL};
+const char *const tfc_choose_names[] = {"gain", "likelihood", "fewest", "coverage", "random", NULL};
 
 tfc_status tfc_choose_parse(const char *text, tfc_choose *out, tfc_error *err)
 {
@@ -18,8 +18,22 @@ tfc_status tfc_choose_parse(const char *text, tfc_choose *out, tfc_error *err)
             return TFC_OK;
         }
     }
-    return tfc_fail(err, TFC_EINVAL, "--choose must be gain, likelihood, fewest or coverage, not '%.60s'",
-                    text);
+    return tfc_fail(err, TFC_EINVAL,
+                    "--choose must be gain, likelihood, fewest, coverage or random, not '%.60s'", text);
+}
+
+tfc_status tfc_filter_rule_parse(const char *text, tfc_filter_rule *out, tfc_error *err)
+{
+    *out = strcmp(text, "none") == 0 ? TFC_FILTER_NONE : TFC_FILTER_GAIN;
+    if (*out == TFC_FILTER_NONE || strcmp(text, "gain") == 0) return TFC_OK;
+    return tfc_fail(err, TFC_EINVAL, "--filter must be gain or none, not '%.60s'", text);
+}
+
+tfc_status tfc_results_parse(const char *text, tfc_results *out, tfc_error *err)
+{
+    *out = strcmp(text, "shuffled") == 0 ? TFC_RESULTS_SHUFFLED : TFC_RESULTS_OWN;
+    if (*out == TFC_RESULTS_SHUFFLED || strcmp(text, "own") == 0) return TFC_OK;
+    return tfc_fail(err, TFC_EINVAL, "--results must be own or shuffled, not '%.60s'", text);
 }
 
 enum { NUMBERS_MAX = 64 }; /* of a question; later ones are not looked at */

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 
 #include "annotate/choose.h"
-#include "annotate/run_store.h"
+#include "annotate/selection.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "calls/grammar.h"
 #include "toolformer/annotate.h"
 
@@ -14,12 +13,6 @@ typedef struct verdict {
     char *tool, *args, *result;
     double loss_empty, loss_call, loss_result, gain, likelihood; /* likelihood NAN: not asked for */
 } verdict;
-
-/* The parameters, completed by what the annotation was asked to do. */
-typedef struct choices {
-    tfc_choose choose;
-    int64_t max_ambiguous; /* -1: none */
-} choices;
 
 /* "Calculator=0.5,Calendar=1.0": the number for a tool; NAN when it is not named. */
 static tfc_status tau_of_tool(const char *list, const char *tool, double *tau, tfc_error *err)
@@ -60,8 +53,8 @@ static int64_t preference_of(sqlite3_stmt *read, tfc_choose choose)
 
 /* Sets kept and reason of every candidate by its threshold; several that pass at one place are settled
  * afterwards. */
-static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *params, const choices *own,
-                            tfc_filter_result *result, tfc_error *err)
+static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *params,
+                            const tfc_selection *selection, tfc_filter_result *result, tfc_error *err)
 {
     sqlite3_stmt *read, *write = NULL;
     tfc_status status = tfc_run_store_query(store,
@@ -87,7 +80,15 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
         size_t t = result_tool(result, tool);
         result->tools[t].candidates++;
         bool kept = !no_result && !no_call && fmin(empty, call) - with >= tau;
-        if (!no_result && no_call && empty - with >= tau) {
+        bool filters = selection->filter == TFC_FILTER_GAIN;
+        if (!filters) kept = !no_result;
+        if (filters && !no_result && sqlite3_column_type(read, 6) == SQLITE_NULL) {
+            status = tfc_fail(err, TFC_EINVAL,
+                              "the run was annotated without a filter, so its calls have no losses; annotate "
+                              "again with --filter gain");
+            break;
+        }
+        if (filters && !no_result && no_call && empty - with >= tau) {
             status = tfc_fail(
                 err, TFC_EINVAL,
                 "tau_f %g for %s is below the %g of the annotation, whose pruning left losses out; annotate "
@@ -96,7 +97,10 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
             break;
         }
         result->tools[t].passed += kept;
-        const char *reason = no_result ? NULL : kept ? "gain reaches tau_f" : "gain is below tau_f";
+        const char *reason = no_result  ? NULL
+                             : !filters ? "there is no filter"
+                             : kept     ? "gain reaches tau_f"
+                                        : "gain is below tau_f";
         sqlite3_bind_int(write, 1, kept);
         if (reason)
             sqlite3_bind_text(write, 2, reason, -1, SQLITE_STATIC);
@@ -106,7 +110,7 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
         sqlite3_bind_text(write, 4, tool, -1, SQLITE_TRANSIENT);
         sqlite3_bind_int64(write, 5, sqlite3_column_int64(read, 2));
         sqlite3_bind_int64(write, 6, sqlite3_column_int64(read, 3));
-        sqlite3_bind_int64(write, 7, preference_of(read, own->choose));
+        sqlite3_bind_int64(write, 7, preference_of(read, selection->choose));
         if (sqlite3_step(write) != SQLITE_DONE) status = tfc_run_store_fail(store, err);
         sqlite3_reset(write);
     }
@@ -118,8 +122,21 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
 
 /* A place whose L(empty) was below the annotation's threshold holds no candidates: a lower threshold would
  * need them. */
-static tfc_status check_pruned_places(tfc_run_store *store, const tfc_filter_params *params, tfc_error *err)
+static tfc_status check_pruned_places(tfc_run_store *store, const tfc_filter_params *params,
+                                      const tfc_selection *selection, tfc_error *err)
 {
+    if (selection->filter == TFC_FILTER_NONE) {
+        int64_t n;
+        tfc_status status =
+            tfc_run_store_count(store, "SELECT count(*) FROM places WHERE reason IS NOT NULL", &n, err);
+        return status != TFC_OK || n == 0
+                   ? status
+                   : tfc_fail(
+                         err, TFC_EINVAL,
+                         "the annotation left %lld places out by pruning, which is a filter too; annotate "
+                         "again with --filter none or --no-pruning",
+                         (long long)n);
+    }
     sqlite3_stmt *read;
     tfc_status status = tfc_run_store_query(
         store, "SELECT tool, max(loss_empty) FROM places WHERE reason IS NOT NULL GROUP BY tool", &read, err);
@@ -141,58 +158,10 @@ static tfc_status check_pruned_places(tfc_run_store *store, const tfc_filter_par
     return status;
 }
 
-/* Many ways to the same number: chance arithmetic. */
-static tfc_status drop_ambiguous(tfc_run_store *store, int64_t max, tfc_filter_result *result, tfc_error *err)
-{
-    char sql[512];
-    if (max < 0) return TFC_OK;
-    snprintf(
-        sql, sizeof sql,
-        "UPDATE candidates SET kept = 0, reason = 'more than %lld calls give this result here' WHERE kept"
-        " AND (SELECT count(*) FROM candidates AS other WHERE other.snippet = candidates.snippet AND"
-        " other.tool = candidates.tool AND other.token = candidates.token AND"
-        " other.result = candidates.result) > %lld",
-        (long long)max, (long long)max);
-    tfc_status status = tfc_run_store_exec(store, sql, err);
-    result->ambiguous = status == TFC_OK ? sqlite3_changes(store->db) : 0;
-    return status;
-}
-
-/* clang-format off */
-#define SETTLE_SQL(score, of_other, of_this) \
-    "UPDATE candidates SET kept = 0, reason = 'another call at this place " score "' WHERE kept AND EXISTS (" \
-    " SELECT 1 FROM candidates AS other WHERE other.kept AND other.snippet = candidates.snippet" \
-    " AND other.at = candidates.at AND (other.preference, " of_other ", candidates.tool, candidates.n) >" \
-    " (candidates.preference, " of_this ", other.tool, other.n))"
-/* clang-format on */
-static const char settle_by_gain[] =
-    SETTLE_SQL("gains more", "min(other.loss_empty, other.loss_call) - other.loss_result",
-               "min(candidates.loss_empty, candidates.loss_call) - candidates.loss_result");
-static const char settle_by_likelihood[] =
-    SETTLE_SQL("is preferred", "other.likelihood", "candidates.likelihood");
-
-/* At one place of a text one call stays (ties: by tool, then by number). */
-static tfc_status settle(tfc_run_store *store, tfc_choose choose, tfc_error *err)
-{
-    bool likely = tfc_choose_needs_likelihood(choose);
-    int64_t unknown = 0;
-    tfc_status status = TFC_OK;
-    if (likely)
-        status = tfc_run_store_count(
-            store, "SELECT count(*) FROM candidates WHERE kept AND likelihood IS NULL", &unknown, err);
-    if (status != TFC_OK) return status;
-    if (unknown > 0)
-        return tfc_fail(
-            err, TFC_EINVAL,
-            "'%s': no likelihood is known for %lld calls that pass, so '%s' cannot choose; annotate "
-            "again with --choose %s",
-            store->path, (long long)unknown, tfc_choose_names[choose], tfc_choose_names[choose]);
-    return tfc_run_store_exec(store, likely ? settle_by_likelihood : settle_by_gain, err);
-}
-
+/* Losses that were not computed are not written. */
 static void put_loss(tfc_buffer *row, const char *key, double value)
 {
-    tfc_buffer_printf(row, ",\"%s\":%.9g", key, value);
+    if (!isnan(value)) tfc_buffer_printf(row, ",\"%s\":%.9g", key, value);
 }
 
 static void put_call(tfc_buffer *row, const verdict *call)
@@ -208,7 +177,7 @@ static void put_call(tfc_buffer *row, const verdict *call)
     put_loss(row, "loss_call", call->loss_call);
     put_loss(row, "loss_result", call->loss_result);
     put_loss(row, "gain", call->gain);
-    if (!isnan(call->likelihood)) put_loss(row, "likelihood", call->likelihood);
+    put_loss(row, "likelihood", call->likelihood);
     tfc_buffer_putc(row, '}');
 }
 
@@ -255,6 +224,12 @@ static tfc_status write_row(tfc_buffer *row, const char *id, const char *source,
     return status;
 }
 
+static double column_number(sqlite3_stmt *statement, int column)
+{
+    return sqlite3_column_type(statement, column) == SQLITE_NULL ? NAN
+                                                                 : sqlite3_column_double(statement, column);
+}
+
 static char *column_dup(sqlite3_stmt *statement, int column, tfc_arena *arena)
 {
     const char *text = (const char *)sqlite3_column_text(statement, column);
@@ -284,9 +259,9 @@ static tfc_status read_calls(tfc_run_store *store, sqlite3_stmt *read, int64_t s
         call->args = column_dup(read, 1, arena);
         call->result = column_dup(read, 2, arena);
         call->at = sqlite3_column_int64(read, 3);
-        call->loss_empty = sqlite3_column_double(read, 4);
-        call->loss_call = sqlite3_column_double(read, 5);
-        call->loss_result = sqlite3_column_double(read, 6);
+        call->loss_empty = column_number(read, 4);
+        call->loss_call = column_number(read, 5);
+        call->loss_result = column_number(read, 6);
         call->likelihood = sqlite3_column_type(read, 7) == SQLITE_NULL ? NAN : sqlite3_column_double(read, 7);
         call->gain = fmin(call->loss_empty, call->loss_call) - call->loss_result;
         if (!call->tool || !call->args || !call->result)
@@ -318,8 +293,9 @@ static tfc_status write_sets(tfc_run_store *store, tfc_file_writer *dataset, tfc
     if (status == TFC_OK)
         status = tfc_run_store_query(
             store,
-            "SELECT tool, args, result, at, loss_empty, loss_call, loss_result, likelihood FROM candidates "
-            "WHERE snippet = ? AND kept ORDER BY at, tool, n",
+            "SELECT tool, args, coalesce((SELECT o.result FROM other_results o WHERE o.snippet = c.snippet "
+            "AND o.tool = c.tool AND o.token = c.token AND o.n = c.n), result), at, loss_empty, loss_call, "
+            "loss_result, likelihood FROM candidates c WHERE snippet = ? AND kept ORDER BY at, tool, n",
             &calls, err);
     int code = SQLITE_DONE;
     while (status == TFC_OK && (code = sqlite3_step(snippets)) == SQLITE_ROW) {
@@ -372,30 +348,6 @@ static tfc_status write_files(tfc_run_store *store, const char *run, tfc_filter_
     return status;
 }
 
-/* The run's own settings; a run without them (or from before they were options) has the defaults. */
-static tfc_status choices_init(choices *own, const tfc_filter_params *params, tfc_run_store *store,
-                               tfc_error *err)
-{
-    *own = (choices){.choose = TFC_CHOOSE_GAIN, .max_ambiguous = -1};
-    char *settings;
-    tfc_status status = tfc_run_store_get(store, "settings", &settings, err);
-    if (status != TFC_OK) return status;
-    tfc_json *json = settings ? tfc_json_parse(settings, strlen(settings), "settings", NULL) : NULL;
-    if (json && json_object_is_type(json, json_type_object)) {
-        const char *choose = NULL;
-        bool found;
-        status = tfc_json_get_text(json, "choose", &choose, NULL, &found, err);
-        if (status == TFC_OK && found) status = tfc_choose_parse(choose, &own->choose, err);
-        if (status == TFC_OK)
-            status = tfc_json_get_int(json, "max_ambiguous", 1, INT64_MAX, &own->max_ambiguous, &found, err);
-    }
-    json_object_put(json);
-    tfc_text_free(settings);
-    if (params->max_ambiguous != 0) own->max_ambiguous = params->max_ambiguous;
-    if (status == TFC_OK && params->choose) status = tfc_choose_parse(params->choose, &own->choose, err);
-    return status;
-}
-
 tfc_status tfc_filter(const tfc_filter_params *params, tfc_filter_result *result, tfc_error *err)
 {
     tfc_filter_result unused;
@@ -404,19 +356,19 @@ tfc_status tfc_filter(const tfc_filter_params *params, tfc_filter_result *result
     tfc_run_store store;
     tfc_status status = tfc_run_store_open(&store, params->run, false, err);
     if (status != TFC_OK) return status;
-    choices own;
-    status = choices_init(&own, params, &store, err);
-    if (status == TFC_OK) status = check_pruned_places(&store, params, err);
+    tfc_selection selection;
+    status = tfc_selection_init(&selection, params, &store, err);
+    if (status == TFC_OK) status = check_pruned_places(&store, params, &selection, err);
     if (status == TFC_OK) status = tfc_run_store_exec(&store, "BEGIN IMMEDIATE", err);
     if (status == TFC_OK) {
-        status = judge_all(&store, params, &own, result, err);
-        if (status == TFC_OK) status = drop_ambiguous(&store, own.max_ambiguous, result, err);
-        if (status == TFC_OK) status = settle(&store, own.choose, err);
+        status = judge_all(&store, params, &selection, result, err);
+        if (status == TFC_OK) status = tfc_selection_settle(&selection, &store, result, err);
         if (status == TFC_OK)
             status = tfc_run_store_exec(&store, "COMMIT", err);
         else
             tfc_run_store_exec(&store, "ROLLBACK", NULL);
     }
+    if (status == TFC_OK) status = tfc_selection_shuffle(&selection, &store, err);
     if (status == TFC_OK) status = write_files(&store, params->run, result, err);
     tfc_run_store_close(&store);
     return status;

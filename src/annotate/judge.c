@@ -84,9 +84,14 @@ static bool needs_empty_call(const tfc_group *group, const tfc_candidate *candid
     return !group->settings->pruning || candidate->loss_empty - candidate->loss_result >= candidate->tau_f;
 }
 
-static void decide(tfc_candidate *candidate)
+static void decide(const tfc_group *group, tfc_candidate *candidate)
 {
     if (!candidate->result) return;
+    if (group->settings->recipe.filter == TFC_FILTER_NONE) {
+        candidate->kept = true;
+        candidate->reason = "there is no filter";
+        return;
+    }
     if (isnan(candidate->loss_call)) {
         candidate->reason = "the loss without a call exceeds that with the result by less than tau_f";
         return;
@@ -154,9 +159,11 @@ static tfc_status score_likelihoods(tfc_group *group, tfc_error *err)
 tfc_status tfc_group_judge(tfc_group *group, tfc_error *err)
 {
     tfc_status status = execute(group, err);
-    if (status == TFC_OK) status = score(group, true, has_result, err);
-    if (status == TFC_OK) status = score(group, false, needs_empty_call, err);
-    for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++) decide(&group->candidates[c]);
+    bool filters = group->settings->recipe.filter == TFC_FILTER_GAIN;
+    if (status == TFC_OK && filters) status = score(group, true, has_result, err);
+    if (status == TFC_OK && filters) status = score(group, false, needs_empty_call, err);
+    for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++)
+        decide(group, &group->candidates[c]);
     if (status == TFC_OK) status = score_likelihoods(group, err);
     return status;
 }

@@ -216,7 +216,7 @@ tfc_status tfc_group_propose(tfc_group *group, tfc_error *err)
         const tfc_work *work = &group->works[group->place_work[p]];
         int64_t first = group->n_candidates;
         if (group->places[p].reason) continue;
-        if (work->plan->proposer == TFC_PROPOSER_ENUMERATE)
+        if (work->plan->proposer != TFC_PROPOSER_SAMPLE)
             status = enumerate_place(group, p, err);
         else if (takes_no_arguments(group, work))
             status = add_proposal(group, p, first, "", 0, NULL, "sample", err);

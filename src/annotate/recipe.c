@@ -32,7 +32,10 @@ static tfc_status choice(tfc_json *object, const char *key, const char *const *n
 }
 
 static const char *const context_names[] = {"prefix", "demonstrated", NULL};
-static const char *const proposer_names[] = {"sample", "enumerate", NULL};
+static const char *const proposer_names[] = {"sample", "enumerate", "both", NULL};
+static const char *const head_names[] = {"demonstrations", "none", NULL};
+static const char *const filter_names[] = {"gain", "none", NULL};
+static const char *const results_names[] = {"own", "shuffled", NULL};
 static const char *const empty_names[] = {"arrow", "bare", NULL};
 
 static tfc_status number_or(tfc_json *object, const char *key, double low, double high, double *out,
@@ -136,6 +139,34 @@ static tfc_status read_train(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
     return status;
 }
 
+/* A field that may be absent: *out then stays as it is. */
+static tfc_status choice_or(tfc_json *json, const char *key, const char *const *names, int *out,
+                            tfc_error *err)
+{
+    bool found;
+    return choice(json, key, names, out, &found, err);
+}
+
+/* What is proposed beyond the paper, and what of it goes into C*. */
+static tfc_status read_selection(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
+{
+    int choose = TFC_CHOOSE_GAIN, head = TFC_HEAD_DEMONSTRATIONS, filter = TFC_FILTER_GAIN,
+        results = TFC_RESULTS_OWN;
+    tfc_status status = int_or(json, "max_operands", 2, 3, &recipe->max_operands, 2, err);
+    if (status == TFC_OK) status = bool_or(json, "repeat_operands", &recipe->repeat_operands, err);
+    if (status == TFC_OK) status = choice_or(json, "choose", tfc_choose_names, &choose, err);
+    if (status == TFC_OK) status = choice_or(json, "head", head_names, &head, err);
+    if (status == TFC_OK) status = choice_or(json, "filter", filter_names, &filter, err);
+    if (status == TFC_OK) status = choice_or(json, "results", results_names, &results, err);
+    if (status == TFC_OK) status = int_or(json, "max_ambiguous", 1, 1000, &recipe->max_ambiguous, -1, err);
+    if (status == TFC_OK) status = int_or(json, "max_calls", 1, INT64_MAX / 2, &recipe->max_calls, -1, err);
+    recipe->choose = (tfc_choose)choose;
+    recipe->head = (tfc_head)head;
+    recipe->filter = (tfc_filter_rule)filter;
+    recipe->results = (tfc_results)results;
+    return status;
+}
+
 static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
 {
     static const char *const keys[] = {"name",
@@ -160,12 +191,16 @@ static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err
                                        "repeat_operands",
                                        "choose",
                                        "max_ambiguous",
+                                       "head",
+                                       "filter",
+                                       "results",
+                                       "max_calls",
                                        "tools",
                                        "train",
                                        NULL};
     const char *name;
     size_t n;
-    int context, proposer, empty_call, choose = TFC_CHOOSE_GAIN;
+    int context, proposer, empty_call;
     bool found;
     tfc_status status = tfc_json_only_keys(json, keys, err);
     if (status == TFC_OK) status = tfc_json_get_text(json, "name", &name, &n, NULL, err);
@@ -187,11 +222,7 @@ static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err
     if (status == TFC_OK && found) recipe->empty_call = (tfc_empty_call)empty_call;
     if (status == TFC_OK) status = int_or(json, "max_numbers", 2, 100, &recipe->max_numbers, 12, err);
     if (status == TFC_OK) status = int_or(json, "max_enumerated", 1, 1000, &recipe->max_enumerated, 24, err);
-    if (status == TFC_OK) status = int_or(json, "max_operands", 2, 3, &recipe->max_operands, 2, err);
-    if (status == TFC_OK) status = bool_or(json, "repeat_operands", &recipe->repeat_operands, err);
-    if (status == TFC_OK) status = choice(json, "choose", tfc_choose_names, &choose, &found, err);
-    recipe->choose = (tfc_choose)choose;
-    if (status == TFC_OK) status = int_or(json, "max_ambiguous", 1, 1000, &recipe->max_ambiguous, -1, err);
+    if (status == TFC_OK) status = read_selection(json, recipe, err);
     if (status == TFC_OK) status = bool_or(json, "hide_equations", &recipe->hide_equations, err);
     if (status == TFC_OK)
         status = int_or(json, "snippet_tokens", 8, 100000, &recipe->snippet_tokens, 256, err);

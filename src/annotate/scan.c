@@ -69,8 +69,7 @@ static tfc_status scan_context(tfc_group *group, tfc_work *work, tfc_error *err)
 /* True where p(x_i | what stands before) is known: everywhere but at the very first token of all. */
 static bool has_context(const tfc_group *group, const tfc_work *work, int64_t i)
 {
-    return i > 0 || work->plan->context == TFC_CONTEXT_DEMONSTRATED ||
-           tfc_tokenizer_adds_bos(group->tokenizer);
+    return i > 0 || work->plan->n_head > 0 || tfc_tokenizer_adds_bos(group->tokenizer);
 }
 
 /* Where a call of this tool may stand at all. */
@@ -88,12 +87,12 @@ static tfc_status mark_allowed(tfc_group *group, tfc_work *work, tfc_error *err)
         bool allowed = work->x->boundary[i] && has_context(group, work, i);
         if (allowed && plan->narrow)
             allowed = tfc_tool_place_allowed(plan->tool, snippet->text, snippet->n_bytes, at);
-        if (allowed && plan->proposer == TFC_PROPOSER_ENUMERATE) {
+        if (allowed && plan->proposer != TFC_PROPOSER_SAMPLE) {
             tfc_error own;
             tfc_error_init(&own);
             allowed = tfc_calculator_enumerate(snippet->text, snippet->n_bytes, at, &enumerating,
                                                &work->proposals[i], &own) &&
-                      work->proposals[i].n_args > 0;
+                      (work->proposals[i].n_args > 0 || plan->proposer == TFC_PROPOSER_BOTH);
             if (own.status != TFC_OK) {
                 if (err) *err = own;
                 return own.status;
@@ -232,6 +231,12 @@ static tfc_status scan_losses(tfc_group *group, tfc_error *err)
     return status;
 }
 
+/* Without a filter no loss decides. */
+static bool prunes_places(const tfc_group *group)
+{
+    return group->settings->pruning && group->settings->recipe.filter == TFC_FILTER_GAIN;
+}
+
 static bool can_pass_anywhere(const tfc_work *work)
 {
     for (int64_t i = 0; i < work->x->n; i++)
@@ -250,7 +255,7 @@ static tfc_status scan_probabilities(tfc_group *group, tfc_error *err)
     for (int64_t w = 0; w < group->n_works && status == TFC_OK; w++) {
         tfc_work *work = &group->works[w];
         if (work->scanned) continue;
-        if (group->settings->pruning && !can_pass_anywhere(work)) {
+        if (prunes_places(group) && !can_pass_anywhere(work)) {
             group->counts[work->snippet].pruned_scans++;
             continue;
         }
@@ -307,7 +312,7 @@ static tfc_status choose_places(tfc_group *group, int64_t w, tfc_error *err)
                              .at = work->x->start[i],
                              .p = chosen[c].p,
                              .loss_empty = work->loss_empty[i]};
-        if (group->settings->pruning && work->loss_empty[i] < plan->tau_f)
+        if (prunes_places(group) && work->loss_empty[i] < plan->tau_f)
             place->reason = "pruned: the loss without a call is below tau_f";
     }
     return TFC_OK;

@@ -59,14 +59,29 @@ static tfc_status recipe_override(tfc_recipe *recipe, const tfc_annotate_params 
         recipe->context = (tfc_context)choice;
     }
     if (params->proposer) {
-        tfc_status status = parse_choice(params->proposer, "--proposer", "sample", "enumerate", &choice, err);
-        if (status != TFC_OK) return status;
-        recipe->proposer = (tfc_proposer)choice;
+        if (strcmp(params->proposer, "both") != 0) {
+            tfc_status status =
+                parse_choice(params->proposer, "--proposer", "sample", "enumerate", &choice, err);
+            if (status != TFC_OK) return status;
+        }
+        recipe->proposer = strcmp(params->proposer, "both") == 0 ? TFC_PROPOSER_BOTH : (tfc_proposer)choice;
     }
-    if (params->choose) {
-        tfc_status status = tfc_choose_parse(params->choose, &recipe->choose, err);
-        if (status != TFC_OK) return status;
+    if (params->max_calls > 0) recipe->max_calls = params->max_calls;
+    tfc_status status = params->choose ? tfc_choose_parse(params->choose, &recipe->choose, err) : TFC_OK;
+    if (status == TFC_OK && params->head) {
+        status = parse_choice(params->head, "--head", "demonstrations", "none", &choice, err);
+        recipe->head = (tfc_head)choice;
     }
+    if (status == TFC_OK && params->filter)
+        status = tfc_filter_rule_parse(params->filter, &recipe->filter, err);
+    if (status == TFC_OK && params->results)
+        status = tfc_results_parse(params->results, &recipe->results, err);
+    if (status != TFC_OK) return status;
+    if (recipe->filter == TFC_FILTER_NONE && recipe->choose == TFC_CHOOSE_GAIN)
+        return tfc_fail(
+            err, TFC_EINVAL,
+            "without a filter no gain is known that could choose between calls; --choose random or "
+            "likelihood");
     if (recipe->max_operands != 2 && recipe->max_operands != 3)
         return tfc_fail(err, TFC_EINVAL, "--max-operands must be 2 or 3");
     if (recipe->k == 0 || recipe->m == 0) return tfc_fail(err, TFC_EINVAL, "k and m must be at least 1");
@@ -115,7 +130,7 @@ tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const t
     if (status == TFC_OK)
         status = tfc_tokenize(tokenizer, open, strlen(open), 0, &plan->open_ids, &plan->n_open, err);
     if (status == TFC_OK && plan->context == TFC_CONTEXT_DEMONSTRATED) {
-        char *head = tfc_tool_head(tool, err);
+        char *head = recipe->head == TFC_HEAD_NONE ? tfc_strdup("") : tfc_tool_head(tool, err);
         status = head ? tfc_head_tokens(head, tokenizer, &plan->head_ids, &plan->n_head, err) : TFC_ENOMEM;
         tfc_text_free(head);
     }
@@ -220,11 +235,34 @@ static void put_plan(tfc_buffer *json, const tfc_tool_plan *plan)
     tfc_buffer_printf(json, "\"context\":\"%s\",",
                       plan->context == TFC_CONTEXT_PREFIX ? "prefix" : "demonstrated");
     tfc_buffer_printf(json, "\"proposer\":\"%s\",",
-                      plan->proposer == TFC_PROPOSER_SAMPLE ? "sample" : "enumerate");
+                      plan->proposer == TFC_PROPOSER_SAMPLE      ? "sample"
+                      : plan->proposer == TFC_PROPOSER_ENUMERATE ? "enumerate"
+                                                                 : "both");
     put_number(json, "tau_s", plan->tau_s);
     put_number(json, "tau_f", plan->tau_f);
     tfc_buffer_printf(json, "\"k\":%lld,\"m\":%lld,\"narrow_places\":%s}", (long long)plan->k,
                       (long long)plan->m, plan->narrow ? "true" : "false");
+}
+
+static void put_count(tfc_buffer *json, const char *key, int64_t value)
+{
+    if (value < 0)
+        tfc_buffer_printf(json, "\"%s\":null,", key);
+    else
+        tfc_buffer_printf(json, "\"%s\":%lld,", key, (long long)value);
+}
+
+static void put_selection(tfc_buffer *json, const tfc_recipe *recipe)
+{
+    put_count(json, "max_operands", recipe->max_operands);
+    tfc_buffer_printf(json, "\"repeat_operands\":%s,\"choose\":\"%s\",\"head\":\"%s\",",
+                      recipe->repeat_operands ? "true" : "false", tfc_choose_names[recipe->choose],
+                      recipe->head == TFC_HEAD_NONE ? "none" : "demonstrations");
+    tfc_buffer_printf(json, "\"filter\":\"%s\",\"results\":\"%s\",",
+                      recipe->filter == TFC_FILTER_NONE ? "none" : "gain",
+                      recipe->results == TFC_RESULTS_SHUFFLED ? "shuffled" : "own");
+    put_count(json, "max_ambiguous", recipe->max_ambiguous);
+    put_count(json, "max_calls", recipe->max_calls);
 }
 
 char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params *params,
@@ -258,14 +296,7 @@ char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params 
         recipe->heuristics ? "true" : "false", recipe->hide_equations ? "true" : "false",
         (long long)recipe->snippet_tokens, recipe->empty_call == TFC_EMPTY_ARROW ? "arrow" : "bare",
         (long long)recipe->max_numbers, (long long)recipe->max_enumerated);
-    tfc_buffer_printf(&json,
-                      "\"max_operands\":%lld,\"repeat_operands\":%s,\"choose\":\"%s\",\"max_ambiguous\":",
-                      (long long)recipe->max_operands, recipe->repeat_operands ? "true" : "false",
-                      tfc_choose_names[recipe->choose]);
-    if (recipe->max_ambiguous < 0)
-        tfc_buffer_puts(&json, "null,");
-    else
-        tfc_buffer_printf(&json, "%lld,", (long long)recipe->max_ambiguous);
+    put_selection(&json, recipe);
     tfc_buffer_puts(&json, "\"tools\":{");
     for (size_t i = 0; i < settings->n_plans; i++) {
         if (i) tfc_buffer_putc(&json, ',');

@@ -143,6 +143,108 @@ static void test_ambiguous_places(void **state)
     assert_int_equal(result.ambiguous, 0);
 }
 
+static tfc_filter_result filter_by(const tfc_filter_params *params)
+{
+    tfc_filter_result result;
+    tfc_error err;
+    tfc_error_init(&err);
+    if (tfc_filter(params, &result, &err) != TFC_OK) fail_msg("%s", err.message);
+    return result;
+}
+
+/* Without a filter every call with a result may stay: what the draw says does, and no loss is asked. */
+static void test_no_filter(void **state)
+{
+    (void)state;
+    tfc_error err;
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .filter = "none"};
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
+    assert_non_null(strstr(err.message, "--choose random"));
+    params.choose = "random";
+    bool seen[5] = {0};
+    static const char *const calls[] = {"6 * 7", "30 + 12", "5 * 6 + 12", "50 - 6 - 2", "3 * 2 * 7"};
+    for (int seed = 0; seed < 40; seed++) {
+        char settings[64];
+        snprintf(settings, sizeof settings, "{\"seed\":%d}", seed);
+        tfc_run_store_put(&store, "settings", settings, NULL);
+        assert_int_equal(filter_by(&params).calls, 1);
+        char *rows = read_dataset();
+        assert_int_equal(filter_by(&params).calls, 1);
+        char *again = read_dataset();
+        assert_string_equal(rows, again);
+        for (int i = 0; i < 5; i++) seen[i] |= strstr(rows, calls[i]) != NULL;
+        tfc_free(rows);
+        tfc_free(again);
+    }
+    for (int i = 0; i < 5; i++) assert_true(seen[i]);
+    /* A place that pruning left out is filtered. */
+    tfc_place place = {.tool = "Calculator", .token = 63, .at = 63, .reason = "pruned"};
+    assert_int_equal(tfc_run_store_put_place(&store, &place, NULL), TFC_OK);
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
+    assert_non_null(strstr(err.message, "--no-pruning"));
+}
+
+static void test_run_without_losses(void **state)
+{
+    (void)state;
+    put_call(0, 63, "4 + 5", NAN, NAN);
+    tfc_error err;
+    tfc_filter_params params = {.run = run, .tau_f = NAN};
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
+    assert_non_null(strstr(err.message, "annotated without a filter"));
+    tfc_run_store_put(&store, "settings", "{\"filter\":\"none\",\"choose\":\"random\"}", NULL);
+    assert_int_equal(filter_by(&params).calls, 2);
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) put_call(0, (size_t)i, "4 + 5", 1.0, -1);
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .max_calls = 8};
+    assert_int_equal(filter_by(&params).calls, 8);
+    char *rows = read_dataset();
+    assert_int_equal(filter_by(&params).calls, 8);
+    char *again = read_dataset();
+    assert_string_equal(rows, again);
+    tfc_run_store_put(&store, "settings", "{\"seed\":9,\"max_calls\":8}", NULL);
+    params.max_calls = 0;
+    assert_int_equal(filter_by(&params).calls, 8);
+    tfc_free(again);
+    again = read_dataset();
+    assert_string_not_equal(rows, again);
+    params.max_calls = -1;
+    assert_int_equal(filter_by(&params).calls, 21);
+    tfc_free(rows);
+    tfc_free(again);
+}
+
+/* Every call holds the result of another one, and the text is still its own. */
+static void test_shuffled_results(void **state)
+{
+    (void)state;
+    tfc_error err;
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .results = "shuffled"};
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
+    assert_non_null(strstr(err.message, "all calls of Calculator give '42'"));
+    assert_int_equal(tfc_run_store_exec(&store, "UPDATE candidates SET result = '41' WHERE n = 0", NULL),
+                     TFC_OK);
+    put_call(1, 10, "40 + 2", 1.0, -1);
+    put_call(0, 20, "40 + 1", 1.0, -1);
+    assert_int_equal(tfc_run_store_exec(&store, "UPDATE candidates SET result = '41' WHERE at = 20", NULL),
+                     TFC_OK);
+    assert_int_equal(filter_by(&params).calls, 3);
+    char *rows = read_dataset();
+    assert_non_null(strstr(rows, "[Calculator(40 + 1) -> 42]"));
+    assert_non_null(strstr(rows, "[Calculator(40 + 2) -> 41]"));
+    assert_non_null(strstr(rows, "[Calculator(30 + 12) -> 41]"));
+    tfc_free(rows);
+    params.results = NULL;
+    assert_int_equal(filter_by(&params).calls, 3);
+    rows = read_dataset();
+    assert_non_null(strstr(rows, "[Calculator(40 + 1) -> 41]"));
+    tfc_free(rows);
+}
+
 static void test_preference(void **state)
 {
     (void)state;
@@ -178,10 +280,9 @@ static void test_preference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_A_RUN(test_choices),
-        ON_A_RUN(test_refusals),
-        ON_A_RUN(test_ambiguous_places),
-        cmocka_unit_test(test_preference),
+        ON_A_RUN(test_choices),          ON_A_RUN(test_refusals),           ON_A_RUN(test_ambiguous_places),
+        ON_A_RUN(test_no_filter),        ON_A_RUN(test_run_without_losses), ON_A_RUN(test_limit),
+        ON_A_RUN(test_shuffled_results), cmocka_unit_test(test_preference),
     };
     return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
 }
