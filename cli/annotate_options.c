@@ -57,8 +57,6 @@ void cli_annotate_options(cli_annotation *a, cli_option options[CLI_N_ANNOTATE])
          0},
         {"batch-tokens", CLI_INT, &p->batch_tokens, "N",
          "tokens of one forward pass (no result depends on it)", 16, 1 << 20},
-        {"kv-mb", CLI_INT, &a->kv_mb, "N", "memory for keys and values (no result depends on it)", 1,
-         1 << 20},
     };
     memcpy(options, table, sizeof table);
 }
@@ -70,7 +68,7 @@ bool cli_annotate_complete(cli_annotation *a, const char *command, const cli_com
     a->params.n_corpus = a->corpus.n;
     a->params.seed = common->seed;
     a->params.n_threads = (int)common->threads;
-    if (a->kv_mb > 0) a->params.kv_bytes = (size_t)a->kv_mb << 20;
+    if (common->kv_mb > 0) a->params.kv_bytes = (size_t)common->kv_mb << 20;
     return true;
 }
 

@@ -6,12 +6,11 @@
 #include "output.h"
 #include "toolformer/annotate.h"
 
-/* Every choice of the method, beside files and folders. kv_mb: memory for keys and values in MB. */
-enum { CLI_N_ANNOTATE = 30 };
+/* Every choice of the method, beside files and folders. */
+enum { CLI_N_ANNOTATE = 29 };
 typedef struct cli_annotation {
     tfc_annotate_params params;
     cli_list corpus;
-    int64_t kv_mb;
 } cli_annotation;
 cli_annotation cli_annotation_default(void);
 void cli_annotate_options(cli_annotation *annotation, cli_option options[CLI_N_ANNOTATE]);

@@ -28,6 +28,7 @@ tfc_session *cli_open_session(const cli_common *common, tfc_model *model)
     tfc_error_init(&err);
     tfc_session_params params = tfc_session_params_default();
     params.n_threads = (int)common->threads;
+    if (common->kv_mb > 0) params.kv_bytes = (size_t)common->kv_mb << 20;
     tfc_session *session = tfc_session_create(model, &params, &err);
     if (!session) cli_fail_error(&err);
     return session;

@@ -12,7 +12,7 @@
 #include "output.h"
 #include "toolformer/base.h"
 
-enum { N_COMMON = 8, HELP_COLUMN = 26 };
+enum { N_COMMON = 9, HELP_COLUMN = 26 };
 
 /* Every command takes these; a fresh table because the values stand in the caller's struct. */
 static void common_options(cli_common *common, cli_option options[N_COMMON])
@@ -26,6 +26,8 @@ static void common_options(cli_common *common, cli_option options[N_COMMON])
          0, 0},
         {"threads", CLI_INT, &common->threads, "N", "threads; else one a core (no result depends on it)", 0,
          4096},
+        {"kv-mb", CLI_INT, &common->kv_mb, "N",
+         "MiB for keys and values (default 160; no result depends on it)", 1, 1 << 20},
         {"seed", CLI_UINT, &common->seed, "N", "seed of everything that is drawn (default 0)", 0, 0},
         {"json", CLI_FLAG, &common->json, NULL, "results as JSON, one object a line", 0, 0},
         {"quiet", CLI_FLAG, &common->quiet, NULL, "no progress and no hints", 0, 0},

@@ -26,8 +26,9 @@ typedef struct tfc_session tfc_session;
 typedef struct tfc_session_params {
     int n_threads;        /* 0: all cores */
     int64_t batch_tokens; /* rows of one forward pass at most; default 1024. Results do not depend on it */
-    size_t kv_bytes; /* memory for keys and values; default 1 GiB. Too small for one sequence: TFC_ELIMIT,
-                        which says what is needed. Results do not depend on it */
+    size_t kv_bytes;      /* memory for keys and values; default 160 MiB, so that a session with everything it
+                             needs      stays under the packed weights + 256 MiB. Too small for one sequence:
+                             TFC_ELIMIT, which      says what is needed. Results do not depend on it */
 } tfc_session_params;
 tfc_session_params tfc_session_params_default(void);
 

@@ -34,6 +34,11 @@ tfc_status tfc_file_map_open(tfc_file_map *map, const char *path, tfc_error *err
     return status;
 }
 
+void tfc_file_map_drop_pages(const tfc_file_map *map)
+{
+    if (map->mapping) (void)madvise(map->mapping, map->n_bytes, MADV_DONTNEED);
+}
+
 void tfc_file_map_close(tfc_file_map *map)
 {
     if (map->mapping) munmap(map->mapping, map->n_bytes);

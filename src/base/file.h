@@ -14,6 +14,8 @@ typedef struct tfc_file_map {
 } tfc_file_map;
 tfc_status tfc_file_map_open(tfc_file_map *map, const char *path, tfc_error *err);
 void tfc_file_map_close(tfc_file_map *map);
+/* What was read so far leaves this process's memory; what is read again comes back from the file. */
+void tfc_file_map_drop_pages(const tfc_file_map *map);
 
 /* Reads a whole file of at most max_bytes; *text is NUL-terminated and the caller's (tfc_free). */
 tfc_status tfc_file_read(const char *path, size_t max_bytes, char **text, size_t *n_bytes, tfc_error *err);

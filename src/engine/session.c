@@ -10,7 +10,7 @@ enum { BLOCK = TFC_KV_BLOCK, MAX_BATCH_TOKENS = 1 << 20 };
 
 tfc_session_params tfc_session_params_default(void)
 {
-    return (tfc_session_params){.n_threads = 0, .batch_tokens = 1024, .kv_bytes = (size_t)1 << 30};
+    return (tfc_session_params){.n_threads = 0, .batch_tokens = 1024, .kv_bytes = (size_t)160 << 20};
 }
 
 double tfc_seconds_now(void)
@@ -97,7 +97,7 @@ tfc_status tfc_session_check_ids(const tfc_session *session, const int32_t *ids,
     if (n_computed > session->max_positions) {
         size_t n_blocks = (size_t)(n_computed + BLOCK - 1) / BLOCK;
         return tfc_fail(err, TFC_ELIMIT,
-                        "request %lld has %lld tokens: their keys and values need %zu MiB; raise --kv-memory",
+                        "request %lld has %lld tokens: their keys and values need %zu MiB; raise --kv-mb",
                         (long long)i, (long long)n_computed,
                         ((n_blocks * tfc_kv_tree_block_bytes(session->tree)) >> 20) + 1);
     }
@@ -210,7 +210,7 @@ tfc_status tfc_session_pass(tfc_session *session, tfc_item *items, int64_t n_ite
     }
     if (batch->n_rows == 0 && *cursor < n_items) {
         tfc_kv_tree_clear(session->tree);
-        return tfc_fail(err, TFC_ELIMIT, "keys and values of one sequence do not fit; raise --kv-memory");
+        return tfc_fail(err, TFC_ELIMIT, "keys and values of one sequence do not fit; raise --kv-mb");
     }
     *hidden = tfc_forward_run(session->forward);
     *n_wanted = batch->n_wanted;

@@ -424,6 +424,11 @@ tfc_gguf *tfc_gguf_open(const char *path, tfc_error *err)
     return gguf;
 }
 
+void tfc_gguf_drop_pages(const tfc_gguf *gguf)
+{
+    tfc_file_map_drop_pages(&gguf->map);
+}
+
 void tfc_gguf_close(tfc_gguf *gguf)
 {
     if (!gguf) return;

@@ -17,6 +17,7 @@ tfc_safetensors *tfc_safetensors_open_memory(const void *bytes, size_t n, const 
 /* A folder with model.safetensors, or model.safetensors.index.json and its shards. */
 tfc_safetensors *tfc_safetensors_open_folder(const char *folder, bool skip_others, tfc_error *err);
 void tfc_safetensors_close(tfc_safetensors *file);
+void tfc_safetensors_drop_pages(const tfc_safetensors *file); /* see tfc_file_map_drop_pages */
 const tfc_tensor_set *tfc_safetensors_tensors(const tfc_safetensors *file);
 size_t tfc_safetensors_bytes(const tfc_safetensors *file); /* of all files together */
 

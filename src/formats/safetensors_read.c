@@ -258,6 +258,12 @@ tfc_safetensors *tfc_safetensors_open(const char *path, bool skip_others, tfc_er
     return file;
 }
 
+void tfc_safetensors_drop_pages(const tfc_safetensors *file)
+{
+    for (int64_t i = 0; i < file->n_shards; i++) tfc_safetensors_drop_pages(file->shards[i]);
+    tfc_file_map_drop_pages(&file->map);
+}
+
 void tfc_safetensors_close(tfc_safetensors *file)
 {
     if (!file) return;

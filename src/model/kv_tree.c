@@ -41,7 +41,7 @@ tfc_kv_tree *tfc_kv_tree_create(int64_t n_layers, int64_t n_kv_heads, int64_t he
         return NULL;
     }
     if (bytes < block_bytes) {
-        tfc_fail(err, TFC_ELIMIT, "keys and values of %d tokens need %zu KiB; raise --kv-memory", BLOCK,
+        tfc_fail(err, TFC_ELIMIT, "keys and values of %d tokens need %zu KiB; raise --kv-mb", BLOCK,
                  (block_bytes + 1023) / 1024);
         return NULL;
     }
@@ -66,7 +66,7 @@ tfc_kv_tree *tfc_kv_tree_create(int64_t n_layers, int64_t n_kv_heads, int64_t he
         tfc_advise_large_pages(memory, tree->n_mapped);
     }
     if (!tree->nodes || !tree->memory) {
-        tfc_fail(err, TFC_ENOMEM, "out of memory (%zu MiB for keys and values; --kv-memory sets it)",
+        tfc_fail(err, TFC_ENOMEM, "out of memory (%zu MiB for keys and values; --kv-mb sets it)",
                  tree->n_mapped >> 20);
         tfc_kv_tree_free(tree);
         return NULL;

@@ -192,6 +192,9 @@ tfc_status tfc_model_pack(tfc_model *model, tfc_pool *pool, tfc_error *err)
     take_all(&p, &layout, &packed, counted);
     tfc_pool_run(pool, p.n_tasks, pack_task, &p);
     model->packed = packed;
+    /* Of the file only rows of the embedding table are read from here on. */
+    if (model->gguf) tfc_gguf_drop_pages(model->gguf);
+    if (model->safetensors) tfc_safetensors_drop_pages(model->safetensors);
 
 cleanup:
     tfc_free(p.scratch);

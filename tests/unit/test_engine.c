@@ -545,7 +545,7 @@ static void test_score_refusals(void **state)
     want.position = 129;
     check_refused(tfc_score(session, &r, 1, &err), &err, TFC_ELIMIT, "context is 128");
     want.position = 100;
-    check_refused(tfc_score(session, &r, 1, &err), &err, TFC_ELIMIT, "--kv-memory");
+    check_refused(tfc_score(session, &r, 1, &err), &err, TFC_ELIMIT, "--kv-mb");
     want.position = 64; /* exactly what two blocks hold; later tokens are not computed */
     assert_int_equal(tfc_score(session, &r, 1, &err), TFC_OK);
     assert_int_equal(tfc_score(session, NULL, 0, &err), TFC_OK);
@@ -558,7 +558,7 @@ static void test_score_refusals(void **state)
     params.batch_tokens = 1;
     params.kv_bytes = 100;
     assert_null(tfc_session_create(model, &params, &err));
-    check_refused(err.status, &err, TFC_ELIMIT, "--kv-memory");
+    check_refused(err.status, &err, TFC_ELIMIT, "--kv-mb");
     tfc_model_free(model);
 }
 
@@ -573,7 +573,7 @@ static void test_sample_refusals(void **state)
     tfc_sample_request r = {
         .ids = ids, .n_ids = 60, .max_new = 10, .sampler = {.top_p = 1}, .new_ids = new_ids};
     r.ignore_eos = true;
-    check_refused(tfc_sample(session, &r, 1, &err), &err, TFC_ELIMIT, "--kv-memory");
+    check_refused(tfc_sample(session, &r, 1, &err), &err, TFC_ELIMIT, "--kv-mb");
     r.max_new = 0;
     check_refused(tfc_sample(session, &r, 1, &err), &err, TFC_EINVAL, "0 new tokens");
     r.max_new = 1;

@@ -107,7 +107,7 @@ static void test_full(void **state)
     tfc_error_init(&err);
     assert_null(tfc_kv_tree_create(L, NKV, HD, BLOCK_BYTES - 1, &err));
     assert_int_equal(err.status, TFC_ELIMIT);
-    assert_non_null(strstr(err.message, "--kv-memory"));
+    assert_non_null(strstr(err.message, "--kv-mb"));
 }
 
 /* Random sequences over few symbols under a budget that forces eviction. */
