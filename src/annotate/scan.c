@@ -54,7 +54,7 @@ static tfc_status scan_context(tfc_group *group, tfc_work *work, tfc_error *err)
         return TFC_OK;
     }
     const tfc_snippet *snippet = group->snippets[work->snippet];
-    char *prompt = tfc_tool_prompt(plan->tool, snippet->text, snippet->n_bytes, err);
+    char *prompt = tfc_tool_prompt(plan->tool, NULL, snippet->text, snippet->n_bytes, err);
     if (!prompt) return err ? err->status : TFC_ENOMEM;
     int32_t *ids;
     tfc_status status = tfc_head_tokens(prompt, group->tokenizer, &ids, &work->n_scan, err);
@@ -90,8 +90,8 @@ static tfc_status mark_allowed(tfc_group *group, tfc_work *work, tfc_error *err)
         if (allowed && plan->proposer != TFC_PROPOSER_SAMPLE) {
             tfc_error own;
             tfc_error_init(&own);
-            allowed = tfc_calculator_enumerate(snippet->text, snippet->n_bytes, at, &enumerating,
-                                               &work->proposals[i], &own) &&
+            allowed = plan->tool->enumerate(snippet->text, snippet->n_bytes, at, NULL, &enumerating,
+                                            &work->proposals[i], &own) &&
                       (work->proposals[i].n_args > 0 || plan->proposer == TFC_PROPOSER_BOTH);
             if (own.status != TFC_OK) {
                 if (err) *err = own;

@@ -130,7 +130,7 @@ tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const t
     if (status == TFC_OK)
         status = tfc_tokenize(tokenizer, open, strlen(open), 0, &plan->open_ids, &plan->n_open, err);
     if (status == TFC_OK && plan->context == TFC_CONTEXT_DEMONSTRATED) {
-        char *head = recipe->head == TFC_HEAD_NONE ? tfc_strdup("") : tfc_tool_head(tool, err);
+        char *head = recipe->head == TFC_HEAD_NONE ? tfc_strdup("") : tfc_tool_head(tool, NULL, err);
         status = head ? tfc_head_tokens(head, tokenizer, &plan->head_ids, &plan->n_head, err) : TFC_ENOMEM;
         tfc_text_free(head);
     }

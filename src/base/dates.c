@@ -171,12 +171,15 @@ static size_t name_at(const char *text, size_t n, const char *name)
     return at < n && is_word_byte(text[at]) ? 0 : at;
 }
 
-size_t tfc_holiday_at(const char *text, size_t n, int *holiday)
+size_t tfc_holiday_at(const char *text, size_t n, int *holiday, const char **name)
 {
     size_t longest = 0;
     for (size_t i = 0; i < N_HOLIDAY_NAMES; i++) {
         size_t length = name_at(text, n, holiday_names[i].name);
-        if (length > longest) longest = length, *holiday = holiday_names[i].holiday;
+        if (length <= longest) continue;
+        longest = length;
+        *holiday = holiday_names[i].holiday;
+        if (name) *name = holiday_names[i].name;
     }
     return longest;
 }

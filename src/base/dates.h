@@ -35,8 +35,9 @@ enum { TFC_N_HOLIDAYS = 11 };
 bool tfc_holiday_date(int holiday, int year, tfc_date *out);
 /* The usual name of a holiday. */
 const char *tfc_holiday_name(int holiday);
-/* Bytes of the longest name of a holiday that text begins with, as a whole word, in any case; apostrophes,
- * points and commas in a name may be missing. 0 when there is none. */
-size_t tfc_holiday_at(const char *text, size_t n, int *holiday);
+/* Bytes of the longest name of a holiday that text begins with, as a whole word, in any case; apostrophes
+ * (around `Jr.` points and commas too) may be missing. 0 when there is none. *name, unless NULL: that name as
+ * it is usually written. */
+size_t tfc_holiday_at(const char *text, size_t n, int *holiday, const char **name);
 
 #endif

@@ -104,7 +104,7 @@ size_t tfc_datecalc_month_day(const char *text, size_t n, size_t at, int *month,
 static bool read_plain_date(reader *r, tfc_date *out)
 {
     int holiday, month, day, year;
-    size_t length = tfc_holiday_at(r->text + r->at, r->n - r->at, &holiday);
+    size_t length = tfc_holiday_at(r->text + r->at, r->n - r->at, &holiday, NULL);
     if (length > 0) {
         r->at += length;
         if (!read_year(r, "holiday", &year)) return false;

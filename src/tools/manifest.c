@@ -12,6 +12,7 @@ typedef struct manifest {
     tfc_arena *arena;
     tfc_tool *tool;
     tfc_error *err;
+    bool alone; /* a demonstration holds calls of this tool alone */
 } manifest;
 
 static tfc_status builtin_calculator(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
@@ -22,14 +23,23 @@ static tfc_status builtin_calculator(const tfc_tool *tool, const char *args, con
     return tfc_calculator_eval(args, strlen(args), result, err);
 }
 
+/* The Calculator goes after no other call. */
+static bool enumerate_calculator(const char *text, size_t n, size_t at, const char *earlier,
+                                 const tfc_enumerate_params *params, tfc_proposals *out, tfc_error *err)
+{
+    *out = (tfc_proposals){0};
+    return !earlier && tfc_calculator_enumerate(text, n, at, params, out, err);
+}
+
 static const struct {
     const char *name;
     tfc_status (*call)(const tfc_tool *, const char *, const tfc_tool_context *, char **, tfc_error *);
-    bool enumerates;
+    bool (*enumerate)(const char *, size_t, size_t, const char *, const tfc_enumerate_params *,
+                      tfc_proposals *, tfc_error *);
 } backends[] = {
-    {"builtin:calculator", builtin_calculator, true},
-    {"builtin:calendar", tfc_calendar_call, false},
-    {"builtin:datecalc", tfc_datecalc_call, false},
+    {"builtin:calculator", builtin_calculator, enumerate_calculator},
+    {"builtin:calendar", tfc_calendar_call, NULL},
+    {"builtin:datecalc", tfc_datecalc_call, tfc_datecalc_enumerate},
 };
 
 /* A word of a field that allows a few: its place in the NULL-terminated list. */
@@ -64,17 +74,35 @@ static tfc_status read_text(manifest *m, tfc_json *object, const char *key, cons
     return *out ? TFC_OK : tfc_fail_memory(m->err, key);
 }
 
-/* The calls of a demonstration: bare, legal under the form of the tool's arguments, and at least one. */
-static tfc_status check_calls(manifest *m, const char *output)
+/* The names whose calls a demonstration may hold: the tool's own, then those of `after`. */
+static tfc_status demonstrated_names(manifest *m, const char *const **names, size_t *n)
+{
+    const char **list = tfc_arena_alloc(m->arena, m->tool->n_after + 1, sizeof *list);
+    if (!list) return tfc_fail_memory(m->err, "names");
+    list[0] = m->tool->name;
+    for (size_t i = 0; i < m->tool->n_after; i++) list[i + 1] = m->tool->after[i];
+    *names = list;
+    *n = m->tool->n_after + 1;
+    return TFC_OK;
+}
+
+/* The calls of a demonstration: bare, the tool's own legal under the form of its arguments, and at least one
+ * of these. */
+static tfc_status check_calls(manifest *m, const char *output, const char *const *names, size_t n_names)
 {
     const tfc_grammar *grammar = tfc_grammar_args(m->tool->args_form);
-    size_t n = strlen(output), n_calls = 0;
+    size_t n = strlen(output), n_calls = 0, n_others = 0, n_name = strlen(m->tool->name);
     tfc_call_span span;
-    for (size_t at = 0; tfc_calls_scan(output, n, at, &m->tool->name, 1, &span); at = span.end, n_calls++) {
+    for (size_t at = 0; tfc_calls_scan(output, n, at, names, n_names, &span); at = span.end) {
         int length = (int)(span.end - span.begin < 100 ? span.end - span.begin : 100);
         if (span.has_arrow)
             return tfc_fail(m->err, TFC_EFORMAT, "output: '%.*s' holds a result; write the call alone",
                             length, output + span.begin);
+        if (span.name_end - span.name != n_name || memcmp(output + span.name, m->tool->name, n_name) != 0) {
+            n_others++;
+            continue;
+        }
+        n_calls++;
         uint32_t state =
             tfc_grammar_feed(grammar, grammar->start, output + span.args, span.args_end - span.args);
         state = tfc_grammar_feed(grammar, state, ")", 1);
@@ -84,6 +112,7 @@ static tfc_status check_calls(manifest *m, const char *output)
     }
     if (n_calls == 0)
         return tfc_fail(m->err, TFC_EFORMAT, "output holds no call of the form [%s(…)]", m->tool->name);
+    m->alone = m->alone || n_others == 0;
     return TFC_OK;
 }
 
@@ -91,11 +120,13 @@ static tfc_status check_demonstration(manifest *m, const tfc_demonstration *d)
 {
     if (d->date && !tfc_calendar_valid(d->date))
         return tfc_fail(m->err, TFC_EFORMAT, "date: '%.40s' is no date of the form YYYY-MM-DD", d->date);
-    tfc_status status = check_calls(m, d->output);
+    const char *const *names = NULL;
+    size_t n, n_names = 0;
+    tfc_status status = demonstrated_names(m, &names, &n_names);
+    if (status == TFC_OK) status = check_calls(m, d->output, names, n_names);
     if (status != TFC_OK) return status;
     char *plain;
-    size_t n;
-    status = tfc_calls_strip(d->output, strlen(d->output), &m->tool->name, 1, &plain, &n, m->err);
+    status = tfc_calls_strip(d->output, strlen(d->output), names, n_names, &plain, &n, m->err);
     if (status != TFC_OK) return status;
     if (n != strlen(d->input) || memcmp(plain, d->input, n) != 0)
         status = tfc_fail(
@@ -125,6 +156,7 @@ static tfc_status read_demonstrations(manifest *m, const char *key, const tfc_de
     tfc_status status = tfc_json_get_array(m->root, key, &array, found, m->err);
     if (status != TFC_OK || (found && !*found)) return status;
     size_t n = json_object_array_length(array);
+    m->alone = false;
     if (n == 0) return tfc_fail(m->err, TFC_EFORMAT, "%s is empty", key);
     tfc_demonstration *list = tfc_arena_alloc(m->arena, n, sizeof *list);
     if (!list) return tfc_fail_memory(m->err, key);
@@ -135,6 +167,7 @@ static tfc_status read_demonstrations(manifest *m, const char *key, const tfc_de
             return status;
         }
     }
+    if (!m->alone) return tfc_fail(m->err, TFC_EFORMAT, "%s: one must do without other tools", key);
     *out = list;
     *n_out = n;
     return TFC_OK;
@@ -186,8 +219,9 @@ static tfc_status read_backend(manifest *m)
     for (size_t i = 0; status == TFC_OK && i < sizeof backends / sizeof *backends; i++) {
         if (strcmp(backends[i].name, name) != 0) continue;
         m->tool->call = backends[i].call;
+        m->tool->enumerate = backends[i].enumerate;
         status = tfc_json_get_bool(m->root, "enumerate", &m->tool->enumerates, &found, m->err);
-        if (status == TFC_OK && m->tool->enumerates && !backends[i].enumerates)
+        if (status == TFC_OK && m->tool->enumerates && !backends[i].enumerate)
             return tfc_fail(m->err, TFC_EUNSUPPORTED, "enumerate: the backend '%s' proposes no arguments",
                             name);
         return status;
@@ -224,6 +258,29 @@ static tfc_status read_choices(manifest *m)
     return status;
 }
 
+/* "after": names of other tools. */
+static tfc_status read_after(manifest *m)
+{
+    tfc_json *array;
+    bool found;
+    tfc_status status = tfc_json_get_array(m->root, "after", &array, &found, m->err);
+    if (status != TFC_OK || !found) return status;
+    size_t n = json_object_array_length(array);
+    const char **names = tfc_arena_alloc(m->arena, n, sizeof *names);
+    if (!names) return tfc_fail_memory(m->err, "after");
+    for (size_t i = 0; i < n; i++) {
+        tfc_json *entry = json_object_array_get_idx(array, i);
+        const char *name = json_object_is_type(entry, json_type_string) ? json_object_get_string(entry) : "";
+        if (!tfc_call_name_valid(name) || strcmp(name, m->tool->name) == 0)
+            return tfc_fail(m->err, TFC_EFORMAT, "after[%zu]: the name of another tool expected", i);
+        names[i] = tfc_arena_strndup(m->arena, name, strlen(name));
+        if (!names[i]) return tfc_fail_memory(m->err, "after");
+    }
+    m->tool->after = names;
+    m->tool->n_after = n;
+    return TFC_OK;
+}
+
 static tfc_status read_root(manifest *m)
 {
     static const char *const keys[] = {"name",        "description",
@@ -233,7 +290,8 @@ static tfc_status read_root(manifest *m)
                                        "k",           "m",
                                        "places",      "heuristic",
                                        "enumerate",   "max_result_bytes",
-                                       "backend",     NULL};
+                                       "backend",     "after",
+                                       NULL};
     tfc_tool *tool = m->tool;
     bool found;
     if (!json_object_is_type(m->root, json_type_object))
@@ -245,6 +303,7 @@ static tfc_status read_root(manifest *m)
                           "name: '%.80s' is no name (a letter, then letters, digits, _ . -)", tool->name);
     if (status == TFC_OK) status = read_text(m, m->root, "description", &tool->description, NULL);
     if (status == TFC_OK) status = read_text(m, m->root, "instruction", &tool->instruction, NULL);
+    if (status == TFC_OK) status = read_after(m);
     if (status == TFC_OK) status = read_choices(m);
     if (status == TFC_OK) status = read_numbers(m);
     if (status == TFC_OK) status = read_backend(m);

@@ -26,6 +26,20 @@ typedef enum tfc_heuristic {
     TFC_HEURISTIC_CALENDAR
 } tfc_heuristic;
 
+/* What a tool's enumerating proposer is asked for, and its answer. tool->enumerate gives arguments worth
+ * trying before text[at]: with `earlier` NULL those that the text before `at` suggests, else those that use
+ * `earlier`, the result of the call that goes before in a chain. False: nothing that its results say stands
+ * there, or (err set) memory is wanting. */
+typedef struct tfc_enumerate_params {
+    size_t max_numbers, max_args;
+    int max_operands; /* 2 or 3 */
+    bool repeat;      /* a value that stands twice before the place may be an operand twice: 3 + 3 */
+} tfc_enumerate_params;
+typedef struct tfc_proposals {
+    char **args;
+    size_t n_args;
+} tfc_proposals;
+
 struct tfc_tool {
     const char *name, *description;
     const char *instruction; /* the task sentences of P(x) */
@@ -39,7 +53,11 @@ struct tfc_tool {
     int k, m;
     tfc_heuristic heuristic; /* which texts are candidates */
     tfc_places places;       /* a narrowing of places that the `small` recipe uses */
-    bool enumerates;         /* has an enumerating proposer (tfc_calculator_enumerate) */
+    bool enumerates;         /* its enumerating proposer is used: */
+    bool (*enumerate)(const char *text, size_t n, size_t at, const char *earlier,
+                      const tfc_enumerate_params *params, tfc_proposals *out, tfc_error *err);
+    const char *const *after; /* [n_after] tools whose results its arguments may use: chains */
+    size_t n_after;
     size_t max_result_bytes;
     const char *manifest_text;
     /* the backend */
@@ -48,10 +66,11 @@ struct tfc_tool {
 };
 
 /* P(x): instruction, demonstrations, `Input: x` / `Output:`. The caller's (tfc_text_free). Ends in "Output:".
- */
-char *tfc_tool_prompt(const tfc_tool *tool, const char *x, size_t n, tfc_error *err);
+ * tools: where the tools of `after` are looked up; demonstrations with calls of one that is not there are
+ * left out. NULL: all that have such calls. */
+char *tfc_tool_prompt(const tfc_tool *tool, const tfc_tools *tools, const char *x, size_t n, tfc_error *err);
 /* H: the demonstrations' outputs with finished calls, separated by blank lines, ending in a blank line. */
-char *tfc_tool_head(const tfc_tool *tool, tfc_error *err);
+char *tfc_tool_head(const tfc_tool *tool, const tfc_tools *tools, tfc_error *err);
 
 /* calculator.c */
 /* Evaluates exactly (rational numbers of 128-bit parts, else arbitrary precision is not needed: overflow is
@@ -65,15 +84,6 @@ tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, 
  * in each the nearest operands first. With max_operands 3 those of three operands follow. A mention is an
  * operand once. Distinct argument texts (a + b stands for b + a too); at most max_args.
  * False when no number starts there or (err set) memory is wanting. */
-typedef struct tfc_enumerate_params {
-    size_t max_numbers, max_args;
-    int max_operands; /* 2 or 3 */
-    bool repeat;      /* a value that stands twice before the place may be an operand twice: 3 + 3 */
-} tfc_enumerate_params;
-typedef struct tfc_proposals {
-    char **args;
-    size_t n_args;
-} tfc_proposals;
 bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, const tfc_enumerate_params *params,
                               tfc_proposals *out, tfc_error *err);
 void tfc_proposals_release(tfc_proposals *proposals);

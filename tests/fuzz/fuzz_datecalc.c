@@ -1,4 +1,5 @@
-/* DateCalc: a short result of the two forms or none; and what its grammar accepts is no syntax error. */
+/* DateCalc: a short result of the two forms or none; what its grammar accepts is no syntax error; what is
+ * proposed has a result. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,5 +28,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     tfc_text_free(result);
     tfc_text_free(again);
+    const tfc_enumerate_params params = {.max_numbers = 4, .max_args = 4};
+    for (size_t at = n > 64 ? n - 64 : 0; at <= n; at++)
+        for (int chained = 0; chained < 2; chained++) {
+            tfc_proposals proposals;
+            tfc_datecalc_enumerate(text, n, at, chained ? "Today is Monday, January 30, 2023." : NULL,
+                                   &params, &proposals, &err);
+            for (size_t i = 0; i < proposals.n_args; i++) {
+                if (tfc_datecalc_eval(proposals.args[i], strlen(proposals.args[i]), &result, &err) != TFC_OK)
+                    abort();
+                tfc_text_free(result);
+            }
+            tfc_proposals_release(&proposals);
+        }
     return 0;
 }

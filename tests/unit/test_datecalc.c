@@ -26,6 +26,59 @@ static void test_cases(void **state)
     cases_run("datecalc.txt", run_case);
 }
 
+/* `earlier|before|after`; a proposal must stand in the grammar and give a result that says what follows. */
+static void run_enumeration(const test_case *c)
+{
+    char *before = strchr(c->input, '|'), found[600] = "target", text[400];
+    char *after = before ? strchr(before + 1, '|') : NULL;
+    assert_non_null(after);
+    *before++ = *after++ = '\0';
+    int n = snprintf(text, sizeof text, "%s%s", before, after);
+    const tfc_enumerate_params params = {.max_numbers = 12, .max_args = 24};
+    tfc_proposals proposals;
+    tfc_error err;
+    if (tfc_datecalc_enumerate(text, (size_t)n, strlen(before), c->input[0] ? c->input : NULL, &params,
+                               &proposals, &err))
+        strcpy(found, proposals.n_args ? "" : "none");
+    for (size_t i = 0; i < proposals.n_args; i++) {
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s", i ? "; " : "",
+                 proposals.args[i]);
+        char *result, word[32];
+        assert_int_equal(tfc_datecalc_eval(proposals.args[i], strlen(proposals.args[i]), &result, &err),
+                         TFC_OK);
+        sscanf(after, " %31[A-Za-z0-9]", word);
+        if (strstr(word, "th")) word[strlen(word) - 2] = '\0';
+        if (!strstr(result, word)) fail_msg("line %d: '%s' does not say '%s'", c->line, result, word);
+        tfc_text_free(result);
+    }
+    if (strcmp(found, c->expected) != 0) fail_msg("line %d: '%s' gives '%s'", c->line, text, found);
+    tfc_proposals_release(&proposals);
+}
+
+static void test_enumerate(void **state)
+{
+    (void)state;
+    cases_run("datecalc_enumerate.txt", run_enumeration);
+    const char *text = "In 3 days, on May 4, 2018, 2 days later";
+    const tfc_enumerate_params params = {.max_numbers = 2, .max_args = 1};
+    tfc_proposals proposals;
+    tfc_error err;
+    for (int at = 1, found = 0; !found; at++) {
+        tfc_memory_fail_at(at);
+        found = tfc_datecalc_enumerate("On May 4, 2018. Two days later, on Sunday", 41, 34, NULL, &params,
+                                       &proposals, &err);
+        tfc_memory_fail_at(0);
+        if (found) assert_true(at > 2 && proposals.n_args == 1);
+        if (!found) assert_int_equal(err.status, TFC_ENOMEM);
+        tfc_proposals_release(&proposals);
+    }
+    /* Places at the ends, and inside of words. */
+    for (size_t at = 0; at <= strlen(text); at++) {
+        tfc_datecalc_enumerate(text, strlen(text), at, NULL, &params, &proposals, &err);
+        tfc_proposals_release(&proposals);
+    }
+}
+
 /* The lengths of months as a table for each kind of year, said independently of base/dates.c. */
 static int length_of(int year, int month)
 {
@@ -94,7 +147,7 @@ static void test_holidays(void **state)
                 fail_msg("%s %d is %d-%d", tfc_holiday_name(h), year, date.month, date.day);
             int number = -1;
             const char *name = tfc_holiday_name(h);
-            assert_int_equal(tfc_holiday_at(name, strlen(name), &number), strlen(name));
+            assert_int_equal(tfc_holiday_at(name, strlen(name), &number, NULL), strlen(name));
             assert_int_equal(number, h);
         }
     tfc_date date;
@@ -127,8 +180,8 @@ static void test_call(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),    cmocka_unit_test(test_every_day), cmocka_unit_test(test_distances),
-        cmocka_unit_test(test_holidays), cmocka_unit_test(test_call),
+        cmocka_unit_test(test_cases),     cmocka_unit_test(test_enumerate), cmocka_unit_test(test_every_day),
+        cmocka_unit_test(test_distances), cmocka_unit_test(test_holidays),  cmocka_unit_test(test_call),
     };
     return cmocka_run_group_tests_name("datecalc", tests, NULL, NULL);
 }
