@@ -27,8 +27,9 @@ typedef struct tfc_generate_params {
     int64_t max_calls;  /* default 1 (the paper) */
     int64_t max_args_tokens; /* default 48 */
     bool ignore_eos;
-    bool special;     /* special tokens written in the prompt are taken as such; default true */
-    const char *date; /* for the tools; NULL: today */
+    bool special;             /* special tokens written in the prompt are taken as such; default true */
+    const char *date;         /* for the tools; NULL: today */
+    const char *const *dates; /* one a prompt, each NULL or instead of `date`; NULL: none has its own */
     uint64_t seed;
     const tfc_monitor *monitor;
     void (*on_text)(void *context, const char *text, size_t n); /* text as it becomes final; may be NULL */

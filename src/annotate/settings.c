@@ -192,8 +192,7 @@ static int compare_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The content of a model: its file, or all regular files of its folder by name. */
-static tfc_status hash_model(const char *path, uint64_t *hash, tfc_error *err)
+tfc_status tfc_model_hash(const char *path, uint64_t *hash, tfc_error *err)
 {
     *hash = 0;
     if (!tfc_folder_exists(path)) return hash_file(path, hash, err);
@@ -270,7 +269,7 @@ char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params 
 {
     tfc_model_info info = tfc_model_get_info(model);
     uint64_t model_hash;
-    if (hash_model(info.path, &model_hash, err) != TFC_OK) return NULL;
+    if (tfc_model_hash(info.path, &model_hash, err) != TFC_OK) return NULL;
     const tfc_recipe *recipe = &settings->recipe;
     tfc_buffer json;
     tfc_buffer_init(&json, 1 << 20);

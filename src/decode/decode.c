@@ -281,6 +281,8 @@ static tfc_status generate(tfc_decoder *decoder, tfc_writer *writers, bool *want
     tfc_status status = TFC_OK;
     for (int64_t i = 0; i < n && status == TFC_OK; i++) {
         status = tfc_writer_init(&writers[i], decoder, prompts[i], err);
+        const tfc_generate_params *params = decoder->params;
+        writers[i].date = params->dates && params->dates[i] ? params->dates[i] : params->date;
         if (status == TFC_OK && writers[i].n_ids > decoder->context) {
             writers[i].done = true;
             writers[i].finish = TFC_GENERATE_CONTEXT;

@@ -124,7 +124,7 @@ static tfc_status pending_run(pending_call *call, const tfc_decoder *decoder, tf
 {
     tfc_error reason;
     tfc_error_init(&reason);
-    tfc_tool_context context = {.date = decoder->params->date};
+    tfc_tool_context context = {.date = call->writer->date};
     char *result = NULL;
     double begin = now_ms();
     tfc_status status = tfc_tool_call(call->tool, call->args, &context, &result, &reason);

@@ -27,9 +27,10 @@ typedef struct tfc_writer {
     int32_t *ids; /* [capacity] prompt, then what was written */
     double *lps;  /* [capacity] of the written ones; those from n_scored on are still to be read */
     int64_t n_ids, n_prompt, n_scored, capacity;
-    uint64_t stream; /* of its random draws */
-    tfc_buffer text; /* well-formed UTF-8 without NUL */
-    char cut[4];     /* the first bytes of a character whose rest is to come */
+    uint64_t stream;  /* of its random draws */
+    const char *date; /* for its tools; NULL: today */
+    tfc_buffer text;  /* well-formed UTF-8 without NUL */
+    char cut[4];      /* the first bytes of a character whose rest is to come */
     size_t n_cut;
     tfc_made_call *calls;
     char **printed; /* [n_calls] each call as it stands in the text */

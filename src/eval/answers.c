@@ -8,8 +8,6 @@
 #include "eval/scorers.h"
 #include "toolformer/eval.h"
 
-enum { WORDS = 5 };
-
 /* Where the equation that holds the number ends its left side: the byte of its `=`; n when it is in none. */
 static size_t equation_sign(const char *text, size_t n, size_t from)
 {
@@ -54,8 +52,41 @@ static bool whole_number(const char *text, tfc_number *number)
     return true;
 }
 
-char *tfc_normal_words(const char *text, int max_words)
+/* A word's digits alone, where it is a number with thousands commas or an ordinal (1,461; 15th). */
+static size_t numeral(const char *word, size_t n, char out[32])
 {
+    static const char *const endings[] = {"st", "nd", "rd", "th"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (n > 2 && word[n - 3] >= '0' && word[n - 3] <= '9' && memcmp(word + n - 2, endings[i], 2) == 0) {
+            n -= 2;
+            break;
+        }
+    size_t n_out = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool digit = word[i] >= '0' && word[i] <= '9';
+        if ((!digit && word[i] != ',') || n_out >= 31) return 0;
+        if (digit) out[n_out++] = word[i];
+    }
+    return n_out;
+}
+
+static void put_word(tfc_buffer *words, const char *a, const char *b, bool numerals)
+{
+    while (a < b && strchr(".,;:!?\"'()[]{}", *a)) a++;
+    while (b > a && strchr(".,;:!?\"'()[]{}", b[-1])) b--;
+    if (b == a) return;
+    char digits[32];
+    size_t n = numerals ? numeral(a, (size_t)(b - a), digits) : 0;
+    if (n > 0)
+        tfc_buffer_append(words, digits, n);
+    else
+        tfc_buffer_append(words, a, (size_t)(b - a));
+    tfc_buffer_putc(words, ' ');
+}
+
+char *tfc_normal_words(const char *text, int max_words, bool numerals)
+{
+    static const char blanks[] = " \t\r\n";
     utf8proc_uint8_t *lower = NULL;
     if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &lower,
                      UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD) < 0)
@@ -64,19 +95,12 @@ char *tfc_normal_words(const char *text, int max_words)
     tfc_buffer_init(&words, 0);
     tfc_buffer_putc(&words, ' ');
     const char *p = (const char *)lower;
-    for (int w = 0; *p && (max_words == 0 || w < max_words);) {
-        while (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r') p++;
-        const char *end = p;
-        while (*end && *end != ' ' && *end != '\n' && *end != '\t' && *end != '\r') end++;
-        const char *a = p, *b = end;
-        while (a < b && strchr(".,;:!?\"'()[]{}", *a)) a++;
-        while (b > a && strchr(".,;:!?\"'()[]{}", b[-1])) b--;
-        if (b > a) {
-            tfc_buffer_append(&words, a, (size_t)(b - a));
-            tfc_buffer_putc(&words, ' ');
-        }
-        if (end > p) w++;
-        p = end;
+    for (int w = 0; max_words == 0 || w < max_words; w++) {
+        p += strspn(p, blanks);
+        size_t n = strcspn(p, blanks);
+        if (n == 0) break;
+        put_word(&words, p, p + n, numerals);
+        p += n;
     }
     free(lower);
     char *result = words.failed ? NULL : tfc_buffer_take(&words, NULL);
@@ -95,7 +119,8 @@ bool tfc_answer_correct(const char *output, const char *gold, char **prediction)
         return tfc_number_scan(output, strlen(output), begin, &predicted) &&
                same_value(&expected, &predicted);
     }
-    char *said = tfc_normal_words(output, WORDS), *wanted = tfc_normal_words(gold, 0);
+    char *said = tfc_normal_words(output, TFC_ANSWER_WORDS, false),
+         *wanted = tfc_normal_words(gold, 0, false);
     bool correct = said && wanted && strlen(wanted) > 1 && strstr(said, wanted) != NULL;
     if (prediction && said) {
         size_t n = strlen(said);

@@ -39,8 +39,9 @@ bool tfc_read_strict(const char *output, tfc_reading *reading);
 /* Where a whole number was read and `/` with another one follows, the fraction is what was read. */
 void tfc_reading_fraction(const char *output, size_t n, tfc_reading *reading);
 
-/* The first max_words words (0: all) in the form that is compared, each between blanks: " a b ". The
- * caller's. */
-char *tfc_normal_words(const char *text, int max_words);
+/* The first max_words words (0: all) in the form that is compared, each between blanks: " a b ". numerals:
+ * 15th becomes 15, and 1,461 becomes 1461. The caller's; NULL without memory. */
+char *tfc_normal_words(const char *text, int max_words, bool numerals);
+enum { TFC_ANSWER_WORDS = 5 };
 
 #endif

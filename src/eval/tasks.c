@@ -11,8 +11,6 @@
 
 #include "eval/rows.h"
 
-#include "toolformer/eval.h"
-
 static tfc_status optional_text(tfc_json *json, const char *key, const char **out, tfc_error *err)
 {
     bool found;
@@ -145,13 +143,71 @@ static tfc_status read_mawps(tfc_json *json, int64_t line, tfc_eval_row *row, tf
     return read_problem(json, line, NULL, "question", "answer", false, row, arena, err);
 }
 
-/* 64 tokens: the longest call that a word problem asks for, its result and the sentence that gives it. */
+const char *tfc_question_prompt(tfc_arena *arena, const char *question)
+{
+    static const char instruction[] = "Answer the following question: ";
+    size_t n = strlen(question), head = sizeof instruction - 1;
+    while (n > 0 && strchr(" \t\r\n", question[n - 1])) n--;
+    char *prompt = tfc_arena_alloc(arena, head + n + 2, 1);
+    if (!prompt) return NULL;
+    memcpy(prompt, instruction, head);
+    memcpy(prompt + head, question, n);
+    if (n == 0 || question[n - 1] != '?') prompt[head + n] = '?';
+    return prompt;
+}
+
+static tfc_status read_date_question(tfc_json *json, int64_t line, tfc_eval_row *row, tfc_arena *arena,
+                                     tfc_error *err)
+{
+    const char *question, *answer, *date, *kind;
+    tfc_status status = tfc_json_get_text(json, "question", &question, NULL, NULL, err);
+    if (status == TFC_OK) status = tfc_json_get_text(json, "answer", &answer, NULL, NULL, err);
+    if (status == TFC_OK) status = tfc_json_get_text(json, "date", &date, NULL, NULL, err);
+    if (status == TFC_OK) status = optional_text(json, "template", &kind, err);
+    if (status != TFC_OK) return status;
+    if (!*question || !*answer) return tfc_fail(err, TFC_EFORMAT, "empty question or answer");
+    if (!tfc_calendar_valid(date))
+        return tfc_fail(err, TFC_EFORMAT, "'%.40s' is no date of the form YYYY-MM-DD", date);
+    *row = (tfc_eval_row){.id = row_id(json, line, arena),
+                          .prompt = tfc_question_prompt(arena, question),
+                          .question = in_arena(arena, question),
+                          .gold = in_arena(arena, answer),
+                          .date = in_arena(arena, date),
+                          .template_name = in_arena(arena, kind)};
+    row->has_value = tfc_value_read(answer, &row->value);
+    return row->id && row->prompt && row->question && row->gold && row->date
+               ? TFC_OK
+               : tfc_fail_memory(err, "questions");
+}
+
+static tfc_status read_plain_prompt(tfc_json *json, int64_t line, tfc_eval_row *row, tfc_arena *arena,
+                                    tfc_error *err)
+{
+    const char *prompt, *date;
+    tfc_status status = tfc_json_get_text(json, "prompt", &prompt, NULL, NULL, err);
+    if (status == TFC_OK) status = optional_text(json, "date", &date, err);
+    if (status != TFC_OK) return status;
+    if (prompt[strspn(prompt, " \t\r\n")] == '\0') return tfc_fail(err, TFC_EFORMAT, "empty prompt");
+    *row = (tfc_eval_row){
+        .id = row_id(json, line, arena), .prompt = in_arena(arena, prompt), .date = in_arena(arena, date)};
+    return row->id && row->prompt ? TFC_OK : tfc_fail_memory(err, "prompts");
+}
+
+/* 64 tokens: the longest call that a word problem asks for, its result and the sentence that gives it. 48:
+ * five words after one call. */
 static const tfc_eval_task tasks[] = {
-    {"prompts", "{\"prompt\" or \"question\", \"answer\"}", read_prompt, false, false, 0},
-    {"asdiv", "{\"body\", \"question\", \"answer\"}", read_asdiv, true, true, 64},
-    {"svamp", "{\"Body\", \"Question\", \"Answer\"}", read_svamp, true, true, 64},
-    {"mawps", "{\"question\", \"answer\"}", read_mawps, true, true, 64},
+    {"prompts", "{\"prompt\" or \"question\", \"answer\"}", read_prompt, TFC_EVAL_RULE_PROMPTS, false, 0},
+    {"asdiv", "{\"body\", \"question\", \"answer\"}", read_asdiv, TFC_EVAL_RULE_NUMBER, true, 64},
+    {"svamp", "{\"Body\", \"Question\", \"Answer\"}", read_svamp, TFC_EVAL_RULE_NUMBER, true, 64},
+    {"mawps", "{\"question\", \"answer\"}", read_mawps, TFC_EVAL_RULE_NUMBER, true, 64},
+    {"dateset", "{\"question\", \"answer\", \"date\"}", read_date_question, TFC_EVAL_RULE_DATES, true, 48},
+    {"calls-not-needed", "{\"prompt\"}", read_plain_prompt, TFC_EVAL_RULE_CALLS, true, 64},
 };
+
+const char *tfc_eval_task_names(void)
+{
+    return "prompts, asdiv, svamp, mawps, dateset, calls-not-needed";
+}
 
 const tfc_eval_task *tfc_eval_task_find(const char *name)
 {
@@ -160,9 +216,13 @@ const tfc_eval_task *tfc_eval_task_find(const char *name)
     return NULL;
 }
 
-bool tfc_eval_task_known(const char *name, int64_t *max_tokens)
+bool tfc_eval_task_known(const char *name)
+{
+    return tfc_eval_task_find(name) != NULL;
+}
+
+int64_t tfc_eval_task_max_tokens(const char *name)
 {
     const tfc_eval_task *task = tfc_eval_task_find(name);
-    if (task && task->max_tokens && max_tokens) *max_tokens = task->max_tokens;
-    return task != NULL;
+    return task && task->max_tokens ? task->max_tokens : tfc_generate_params_default().max_tokens;
 }
