@@ -1,25 +1,32 @@
-/* A loop is published by a generation number; workers spin briefly before they sleep, because the engine
- * starts several hundred short loops for one forward pass. */
+/* A loop is published by one number, the ticket: how many loops there were, and how many tasks of the last
+ * one nobody has taken yet. Whoever takes a task counts it down, so that a taken task belongs to the loop of
+ * that moment, and the loop stays until the task is done. A worker that slept through a loop is therefore not
+ * waited for: when other programs want the cores, a loop ends as soon as those who work on it are done.
+ *
+ * Everyone who waits spins briefly first, because the engine starts several hundred loops of some 20
+ * microseconds for one forward pass, and then sleeps: who spins for long takes the core from whom it waits
+ * for. */
 #include "base/thread_pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 
-enum { SPINS = 4000 };
+/* Spinning ends after SPIN_NS; the clock is looked at every SPINS_A_LOOK rounds. */
+enum { SPIN_NS = 100000, SPINS_A_LOOK = 64 };
 
 struct tfc_pool {
     int n_threads, n_started;
     pthread_t *threads;
     pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    _Atomic uint64_t generation;
-    _Atomic int64_t next;
-    _Atomic int n_active;
-    _Atomic bool quit;
-    int n_asleep;
+    pthread_cond_t wake, finished;
+    _Atomic uint64_t ticket; /* loops so far << 32 | tasks not taken */
+    _Atomic int64_t n_left;  /* tasks not done */
+    _Atomic bool caller_sleeps, quit;
+    _Atomic int n_asleep;
     tfc_task *task;
     void *context;
     int64_t n_tasks;
@@ -37,42 +44,69 @@ static inline void spin_pause(void)
 #endif
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* A short wait that is over when it took SPIN_NS. */
+typedef struct spin {
+    int64_t n, until;
+} spin;
+
+static bool spin_on(spin *s)
+{
+    spin_pause();
+    if (++s->n % SPINS_A_LOOK != 0) return true;
+    int64_t now = now_ns();
+    if (s->until == 0) s->until = now + SPIN_NS;
+    return now < s->until;
+}
+
+static void finish_task(tfc_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->n_left, 1) > 1 || !atomic_load(&pool->caller_sleeps)) return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_signal(&pool->finished);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 static void pool_work(tfc_pool *pool, int worker)
 {
-    for (;;) {
-        int64_t i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (i >= pool->n_tasks) return;
-        pool->task(pool->context, i, worker);
+    uint64_t ticket = atomic_load(&pool->ticket);
+    while ((uint32_t)ticket != 0) {
+        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket - 1)) continue;
+        pool->task(pool->context, pool->n_tasks - (int64_t)(uint32_t)ticket, worker);
+        finish_task(pool);
+        ticket = atomic_load(&pool->ticket);
     }
 }
 
-static uint64_t pool_wait(tfc_pool *pool, uint64_t seen)
+/* Until there are tasks to take, or the end. */
+static void wait_for_work(tfc_pool *pool)
 {
-    for (int i = 0; i < SPINS; i++) {
-        uint64_t now = atomic_load_explicit(&pool->generation, memory_order_acquire);
-        if (now != seen || atomic_load_explicit(&pool->quit, memory_order_relaxed)) return now;
-        spin_pause();
-    }
+    spin s = {0};
+    do {
+        if ((uint32_t)atomic_load(&pool->ticket) != 0 || atomic_load(&pool->quit)) return;
+    } while (spin_on(&s));
     pthread_mutex_lock(&pool->mutex);
-    pool->n_asleep++;
-    while (atomic_load(&pool->generation) == seen && !atomic_load(&pool->quit))
+    atomic_fetch_add(&pool->n_asleep, 1);
+    while ((uint32_t)atomic_load(&pool->ticket) == 0 && !atomic_load(&pool->quit))
         pthread_cond_wait(&pool->wake, &pool->mutex);
-    pool->n_asleep--;
+    atomic_fetch_sub(&pool->n_asleep, 1);
     pthread_mutex_unlock(&pool->mutex);
-    return atomic_load(&pool->generation);
 }
 
 static void *pool_thread(void *argument)
 {
     worker_start start = *(worker_start *)argument;
     tfc_free(argument);
-    tfc_pool *pool = start.pool;
-    uint64_t seen = 0;
     for (;;) {
-        seen = pool_wait(pool, seen);
-        if (atomic_load(&pool->quit)) return NULL;
-        pool_work(pool, start.index);
-        atomic_fetch_sub_explicit(&pool->n_active, 1, memory_order_release);
+        wait_for_work(start.pool);
+        if (atomic_load(&start.pool->quit)) return NULL;
+        pool_work(start.pool, start.index);
     }
 }
 
@@ -96,6 +130,7 @@ tfc_pool *tfc_pool_create(int n_threads, tfc_error *err)
     pool->n_threads = n_threads;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->finished, NULL);
     for (int i = 1; i < n_threads; i++) {
         worker_start *start = tfc_alloc(1, sizeof *start);
         if (start) *start = (worker_start){pool, i};
@@ -119,6 +154,7 @@ void tfc_pool_free(tfc_pool *pool)
     pthread_mutex_unlock(&pool->mutex);
     for (int i = 1; i <= pool->n_started; i++) pthread_join(pool->threads[i], NULL);
     pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->finished);
     pthread_mutex_destroy(&pool->mutex);
     tfc_free(pool->threads);
     tfc_free(pool);
@@ -129,27 +165,40 @@ int tfc_pool_n_threads(const tfc_pool *pool)
     return pool ? pool->n_threads : 1;
 }
 
+static void wait_for_tasks(tfc_pool *pool)
+{
+    spin s = {0};
+    do {
+        if (atomic_load(&pool->n_left) == 0) return;
+    } while (spin_on(&s));
+    pthread_mutex_lock(&pool->mutex);
+    atomic_store(&pool->caller_sleeps, true);
+    while (atomic_load(&pool->n_left) > 0) pthread_cond_wait(&pool->finished, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, false);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void wake_workers(tfc_pool *pool)
+{
+    if (atomic_load(&pool->n_asleep) == 0) return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 void tfc_pool_run(tfc_pool *pool, int64_t n_tasks, tfc_task *task, void *context)
 {
-    if (!pool || pool->n_started == 0 || n_tasks <= 1) {
+    if (!pool || pool->n_started == 0 || n_tasks <= 1 || n_tasks > UINT32_MAX) {
         for (int64_t i = 0; i < n_tasks; i++) task(context, i, 0);
         return;
     }
     pool->task = task;
     pool->context = context;
     pool->n_tasks = n_tasks;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->n_active, pool->n_started, memory_order_relaxed);
-    pthread_mutex_lock(&pool->mutex);
-    atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
-    if (pool->n_asleep) pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->mutex);
+    atomic_store(&pool->n_left, n_tasks);
+    uint64_t loops = (atomic_load(&pool->ticket) >> 32) + 1;
+    atomic_store(&pool->ticket, loops << 32 | (uint64_t)n_tasks);
+    wake_workers(pool);
     pool_work(pool, 0);
-    /* Short loops end together: spin, then let others run (more threads than cores). */
-    for (int spins = 0; atomic_load_explicit(&pool->n_active, memory_order_acquire) > 0; spins++) {
-        if (spins < SPINS)
-            spin_pause();
-        else
-            usleep(20);
-    }
+    wait_for_tasks(pool);
 }

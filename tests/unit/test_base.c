@@ -132,6 +132,35 @@ static void test_pool(void **state)
     }
 }
 
+/* A task that some rounds make slow, so that everyone else falls asleep: the caller, or the workers. */
+static void sleepy_task(void *context, int64_t i, int worker)
+{
+    const int *round = context;
+    static __thread int mine;
+    mine += (int)i;
+    if ((*round % 3 == 1 && worker == 0) || (*round % 3 == 2 && worker == 1)) usleep(300);
+}
+
+/* More threads than cores, loops of few tasks, long pauses in and between them: every loop ends, and a loop
+ * ends without the workers that slept through it. */
+static void test_pool_sleeps(void **state)
+{
+    (void)state;
+    for (int threads = 2; threads <= 9; threads += 7) {
+        tfc_error err;
+        tfc_pool *pool = tfc_pool_create(threads, &err);
+        assert_non_null(pool);
+        for (int round = 0; round < 300; round++) {
+            int counts[4] = {0};
+            tfc_pool_run(pool, 2 + round % 3, count_task, counts);
+            for (int i = 0; i < 4; i++) assert_int_equal(counts[i], i < 2 + round % 3);
+            tfc_pool_run(pool, 2 + round % 5, sleepy_task, &round);
+            if (round % 10 == 0) usleep(500);
+        }
+        tfc_pool_free(pool);
+    }
+}
+
 static void test_random_streams(void **state)
 {
     (void)state;
@@ -147,9 +176,10 @@ static void test_random_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffer_cap), cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_json),       cmocka_unit_test(test_file_atomic),
-        cmocka_unit_test(test_pool),       cmocka_unit_test(test_random_streams),
+        cmocka_unit_test(test_buffer_cap),     cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_json),           cmocka_unit_test(test_file_atomic),
+        cmocka_unit_test(test_pool),           cmocka_unit_test(test_pool_sleeps),
+        cmocka_unit_test(test_random_streams),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
