@@ -154,7 +154,7 @@ static void dequantize_q4_1(float *restrict values, const unsigned char *restric
     }
 }
 
-void tfc_dequantize_row(float *restrict values, const void *restrict row, int64_t n, tfc_dtype dtype)
+void tfc_dequantize_row_ref(float *restrict values, const void *restrict row, int64_t n, tfc_dtype dtype)
 {
     const unsigned char *bytes = row;
     switch (dtype) {

@@ -1,7 +1,8 @@
 /* kernels/dtype.h: how numbers are stored, and the way from and to float32.
  *
  * Block formats are ggml's (GGUF v3): Q8_0 = {f16 d; int8 q[32]}, Q4_0 = {f16 d; 4-bit q[32]} (q-8)*d, Q4_1 =
- * {f16 d, m; 4-bit q[32]} q*d+m. All scalar code; results are the same bits on every machine. */
+ * {f16 d, m; 4-bit q[32]} q*d+m. Results are the same
+ * bits on every machine, with whatever instructions. */
 #ifndef TFC_KERNELS_DTYPE_H
 #define TFC_KERNELS_DTYPE_H
 
@@ -19,6 +20,8 @@ size_t tfc_dtype_row_bytes(tfc_dtype dtype, int64_t n);
 
 /* values[n] = the n values stored at `row` (any alignment). n is a multiple of the block. */
 void tfc_dequantize_row(float *restrict values, const void *restrict row, int64_t n, tfc_dtype dtype);
+/* The specification of it, which every machine has. */
+void tfc_dequantize_row_ref(float *restrict values, const void *restrict row, int64_t n, tfc_dtype dtype);
 /* The other way, for F32, F16, BF16, Q8_0 (as ggml does: d = max|x| / 127, round half away from zero). */
 void tfc_quantize_row(void *restrict row, const float *restrict values, int64_t n, tfc_dtype dtype);
 

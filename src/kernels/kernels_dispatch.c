@@ -18,6 +18,7 @@ static const char *const path_names[N_PATHS] = {"avx512", "avx2", "ref"};
 static tfc_kernels tables[N_PATHS];
 static bool available[N_PATHS];
 static tfc_peak_loop peak_loops[N_PATHS];
+static void (*dequantize_row)(float *restrict, const void *restrict, int64_t, tfc_dtype);
 static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
 
 #if defined(__x86_64__)
@@ -40,6 +41,7 @@ static void install_vector_paths(void)
 {
     if (machine_has_avx2()) {
         available[PATH_AVX2] = true;
+        dequantize_row = tfc_dequantize_row_avx2;
         peak_loops[PATH_AVX2] = tfc_gemm_avx2_peak;
         tfc_gemm_avx2_install(&tables[PATH_AVX2]);
         tfc_elements_avx2_install(&tables[PATH_AVX2]);
@@ -66,8 +68,16 @@ static void make_tables(void)
         tfc_attention_ref_install(&tables[path]);
     }
     available[PATH_REF] = true;
+    dequantize_row = tfc_dequantize_row_ref;
     peak_loops[PATH_REF] = tfc_gemm_ref_peak;
     install_vector_paths();
+}
+
+/* The same bits in every version, so the path in use has no say in it. */
+void tfc_dequantize_row(float *restrict values, const void *restrict row, int64_t n, tfc_dtype dtype)
+{
+    pthread_once(&tables_made, make_tables);
+    dequantize_row(values, row, n, dtype);
 }
 
 const tfc_kernels *tfc_kernels_find(const char *name)

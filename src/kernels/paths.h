@@ -19,6 +19,8 @@ void tfc_attention_ref_install(tfc_kernels *kernels);
 void tfc_attention_avx2_install(tfc_kernels *kernels);
 void tfc_attention_avx512_install(tfc_kernels *kernels);
 
+void tfc_dequantize_row_avx2(float *restrict values, const void *restrict row, int64_t n, tfc_dtype dtype);
+
 /* `rounds` rounds of a register-only loop of the path's multiply-add for the operand; returns the number of
  * floating-point operations done (a multiply-add is two). *sink takes a value that depends on all of them. */
 typedef double (*tfc_peak_loop)(tfc_operand operand, int64_t rounds, float *sink);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/random.h"
 #include "formats/safetensors.h"
 #include "kernels/dtype.h"
 
@@ -67,10 +68,31 @@ static void test_blocks(void **state)
         memcpy(shifted + 1, blocks, n_blocks_bytes); /* any alignment */
         tfc_dequantize_row(values, shifted + 1, n, dtypes[t]);
         assert_same_bits(values, expected, (size_t)n, name);
+        memset(values, 1, (size_t)n * sizeof *values);
+        tfc_dequantize_row_ref(values, shifted + 1, n, dtypes[t]);
+        assert_same_bits(values, expected, (size_t)n, name);
         tfc_free(shifted);
         tfc_free(values);
     }
     tfc_safetensors_close(file);
+}
+
+/* Blocks of random bytes, so any scale: the version in use gives the reference's bits. */
+static void test_versions_agree(void **state)
+{
+    (void)state;
+    enum { VALUES = 32 * 500, MOST_BYTES = 4 * VALUES };
+    static unsigned char bytes[MOST_BYTES + 1];
+    static float a[VALUES], b[VALUES];
+    tfc_random random = tfc_random_stream(11, 0, 0, 0);
+    for (int type = 0; type < TFC_N_DTYPES; type++)
+        for (int round = 0; round < 8; round++) {
+            for (int i = 0; i <= MOST_BYTES; i++) bytes[i] = (unsigned char)tfc_random_below(&random, 256);
+            int64_t n = tfc_dtype_block_values((tfc_dtype)type) == 1 ? VALUES - round : VALUES - 32 * round;
+            tfc_dequantize_row(a, bytes + round % 2, n, (tfc_dtype)type);
+            tfc_dequantize_row_ref(b, bytes + round % 2, n, (tfc_dtype)type);
+            assert_same_bits(a, (const unsigned char *)b, (size_t)n, tfc_dtype_name((tfc_dtype)type));
+        }
 }
 
 static void test_widen(void **state)
@@ -171,8 +193,9 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks),         cmocka_unit_test(test_widen), cmocka_unit_test(test_narrow),
-        cmocka_unit_test(test_f16_round_trip), cmocka_unit_test(test_q8_0),  cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_blocks), cmocka_unit_test(test_versions_agree), cmocka_unit_test(test_widen),
+        cmocka_unit_test(test_narrow), cmocka_unit_test(test_f16_round_trip), cmocka_unit_test(test_q8_0),
+        cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests_name("quants", tests, NULL, NULL);
 }
