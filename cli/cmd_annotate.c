@@ -70,6 +70,7 @@ int cmd_filter(int argc, char **argv)
     cli_common common = {0};
     const char *run = NULL, *tau_f = NULL, *choose = NULL, *rule = NULL, *results = NULL;
     int64_t max_ambiguous = 0, max_calls = 0;
+    double min_likelihood = NAN;
     const cli_option options[] = {
         {"run", CLI_TEXT, &run, "RUN", "the run's folder", 0, 0},
         {"tau-f", CLI_TEXT, &tau_f, "X", "threshold in nats, or TOOL=X,… for some tools; else as annotated",
@@ -84,6 +85,8 @@ int cmd_filter(int argc, char **argv)
         {"filter", CLI_TEXT, &rule, "NAME",
          "gain, or none: every call with a result passes; else as annotated", 0, 0},
         {"results", CLI_TEXT, &results, "NAME", "own, or shuffled between calls; else as annotated", 0, 0},
+        {"min-likelihood", CLI_NUMBER, &min_likelihood, "NATS",
+         "least log p(call) of a call that is kept (-1000: any); else as annotated", 0, 0},
         {"max-calls", CLI_INT, &max_calls, "N",
          "most calls, chosen by the run's seed (-1: all); else as annotated", -1, INT64_MAX / 2},
     };
@@ -104,7 +107,8 @@ int cmd_filter(int argc, char **argv)
                                 .max_ambiguous = max_ambiguous,
                                 .filter = rule,
                                 .results = results,
-                                .max_calls = max_calls};
+                                .max_calls = max_calls,
+                                .min_likelihood = min_likelihood};
     if (tau_f) {
         char *end;
         double value = strtod(tau_f, &end);

@@ -49,16 +49,19 @@ typedef struct tfc_annotate_params {
     int hide_equations;
     int64_t snippet_tokens;
     int64_t max_operands; /* of enumerated expressions: 2 or 3 */
+    int number_words;     /* 1: numbers in words are operands too */
     int repeat_operands;  /* 1: a value that stands twice may be an operand twice */
     const char *choose; /* of several calls that pass at a place: "gain", "likelihood", "fewest", "coverage",
                            "random" */
-    int64_t max_ambiguous; /* a place with more calls of the same result is dropped */
-    const char *head;      /* of the demonstrated context: "demonstrations", "none" */
-    const char *filter;    /* "gain"; "none": every call with a result passes, unscored */
-    const char *results;   /* in C*: "own"; "shuffled": of other calls */
-    int64_t max_calls;     /* of C* */
-    int64_t limit;         /* most documents; -1: all */
-    const char *date;      /* for documents without one; NULL: none */
+    int64_t max_ambiguous;               /* a place with more calls of the same result is dropped */
+    const char *head;                    /* of the demonstrated context: "demonstrations", "none" */
+    const char *filter;                  /* "gain"; "none": every call with a result passes, unscored */
+    const char *results;                 /* in C*: "own"; "shuffled": of other calls */
+    int64_t max_calls;                   /* of C* */
+    int64_t max_numbers, max_enumerated; /* see tfc_recipe */
+    double min_likelihood;               /* log p(call) of a call that passes */
+    int64_t limit;                       /* most documents; -1: all */
+    const char *date;                    /* for documents without one; NULL: none */
     bool skip_bad_lines;
     bool no_pruning; /* compute everything; the kept set is the same */
     uint64_t seed;
@@ -96,6 +99,7 @@ typedef struct tfc_filter_params {
     int64_t max_ambiguous;        /* 0: as annotated; -1: no place is dropped for it */
     const char *filter, *results; /* as in the annotation's parameters; NULL: as annotated */
     int64_t max_calls;            /* 0: as annotated; -1: all */
+    double min_likelihood;        /* NAN: as annotated; -1000: any */
 } tfc_filter_params;
 
 typedef struct tfc_filter_result {

@@ -63,11 +63,13 @@ typedef struct tfc_recipe {
     int64_t max_numbers;    /* numbers before a place that the enumerating proposer looks back at */
     int64_t max_enumerated; /* most arguments that it proposes for a place */
     int64_t max_operands;   /* of an enumerated expression: 2 or 3 */
+    bool number_words;      /* numbers in words are operands too: ninety-nine, half, twice */
     bool repeat_operands;   /* a value that stands twice before the place may be an operand twice */
     tfc_choose choose;
     tfc_head head;
     tfc_filter_rule filter;
     tfc_results results;
+    double min_likelihood; /* log p(call) of a call that passes; NAN: any */
     int64_t max_calls;     /* of C*, a choice by the run's seed; -1: all that pass */
     int64_t max_ambiguous; /* a place with more calls of the same result is dropped; -1: none is */
     bool hide_equations;

@@ -26,6 +26,10 @@ tfc_annotate_params tfc_annotate_params_default(void)
                                  .repeat_operands = -1,
                                  .max_ambiguous = -1,
                                  .max_calls = -1,
+                                 .number_words = -1,
+                                 .max_numbers = -1,
+                                 .max_enumerated = -1,
+                                 .min_likelihood = NAN,
                                  .limit = -1,
                                  .batch_tokens = session.batch_tokens,
                                  .kv_bytes = session.kv_bytes};

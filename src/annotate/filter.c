@@ -33,6 +33,12 @@ static tfc_status tau_of_tool(const char *list, const char *tool, double *tau, t
     return TFC_OK;
 }
 
+static double column_number(sqlite3_stmt *statement, int column)
+{
+    return sqlite3_column_type(statement, column) == SQLITE_NULL ? NAN
+                                                                 : sqlite3_column_double(statement, column);
+}
+
 static size_t result_tool(tfc_filter_result *result, const char *name)
 {
     for (size_t i = 0; i < result->n_tools; i++)
@@ -51,6 +57,45 @@ static int64_t preference_of(sqlite3_stmt *read, tfc_choose choose)
     return args && text && at >= 0 ? tfc_choose_preference(choose, text, n_text, (size_t)at, args) : 0;
 }
 
+/* What pruning left out may not be asked for now. */
+static tfc_status check_losses(sqlite3_stmt *read, const tfc_selection *selection, const char *tool,
+                               double tau, tfc_error *err)
+{
+    double empty = sqlite3_column_double(read, 4), call = column_number(read, 5);
+    double with = column_number(read, 6), annotated = sqlite3_column_double(read, 8);
+    double likelihood = column_number(read, 12), least = selection->annotated_likelihood;
+    bool left_out = likelihood < least; /* false for NAN */
+    if (isnan(with) && !left_out)
+        return tfc_fail(err, TFC_EINVAL,
+                        "the run was annotated without a filter, so its calls have no losses; annotate again "
+                        "with --filter gain");
+    if (isnan(with) && !(likelihood < selection->min_likelihood))
+        return tfc_fail(
+            err, TFC_EINVAL,
+            "the least likelihood is below the %g of the annotation, which left losses out; annotate "
+            "again with another --min-likelihood or --no-pruning",
+            least);
+    if (isnan(call) && empty - with >= tau)
+        return tfc_fail(
+            err, TFC_EINVAL,
+            "tau_f %g for %s is below the %g of the annotation, whose pruning left losses out; annotate "
+            "again with --tau-f %g or --no-pruning",
+            tau, tool, annotated, tau);
+    return TFC_OK;
+}
+
+static tfc_status is_unlikely(sqlite3_stmt *read, const tfc_selection *selection, bool *unlikely,
+                              tfc_error *err)
+{
+    double likelihood = column_number(read, 12), least = selection->min_likelihood;
+    *unlikely = likelihood < least;
+    if (isnan(least) || isinf(least) || !isnan(likelihood)) return TFC_OK;
+    return tfc_fail(err, TFC_EINVAL,
+                    "the run has calls without a likelihood; annotate again with --min-likelihood %g or "
+                    "--choose likelihood",
+                    least);
+}
+
 /* Sets kept and reason of every candidate by its threshold; several that pass at one place are settled
  * afterwards. */
 static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *params,
@@ -60,7 +105,7 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
     tfc_status status = tfc_run_store_query(store,
                                             "SELECT snippet, tool, token, n, loss_empty, loss_call, "
                                             "loss_result, result IS NULL, tau_f, args, at, (SELECT text FROM "
-                                            "snippets WHERE i = snippet) FROM candidates",
+                                            "snippets WHERE i = snippet), likelihood FROM candidates",
                                             &read, err);
     if (status == TFC_OK)
         status = tfc_run_store_query(
@@ -82,25 +127,17 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
         bool kept = !no_result && !no_call && fmin(empty, call) - with >= tau;
         bool filters = selection->filter == TFC_FILTER_GAIN;
         if (!filters) kept = !no_result;
-        if (filters && !no_result && sqlite3_column_type(read, 6) == SQLITE_NULL) {
-            status = tfc_fail(err, TFC_EINVAL,
-                              "the run was annotated without a filter, so its calls have no losses; annotate "
-                              "again with --filter gain");
-            break;
-        }
-        if (filters && !no_result && no_call && empty - with >= tau) {
-            status = tfc_fail(
-                err, TFC_EINVAL,
-                "tau_f %g for %s is below the %g of the annotation, whose pruning left losses out; annotate "
-                "again with --tau-f %g or --no-pruning",
-                tau, tool, annotated, tau);
-            break;
-        }
+        if (filters && !no_result) status = check_losses(read, selection, tool, tau, err);
+        bool unlikely = false;
+        if (status == TFC_OK && kept) status = is_unlikely(read, selection, &unlikely, err);
+        if (status != TFC_OK) break;
+        kept = kept && !unlikely;
         result->tools[t].passed += kept;
-        const char *reason = no_result  ? NULL
-                             : !filters ? "there is no filter"
-                             : kept     ? "gain reaches tau_f"
-                                        : "gain is below tau_f";
+        const char *reason = unlikely    ? "the model would hardly write this call"
+                             : no_result ? NULL
+                             : !filters  ? "there is no filter"
+                             : kept      ? "gain reaches tau_f"
+                                         : "gain is below tau_f";
         sqlite3_bind_int(write, 1, kept);
         if (reason)
             sqlite3_bind_text(write, 2, reason, -1, SQLITE_STATIC);
@@ -222,12 +259,6 @@ static tfc_status write_row(tfc_buffer *row, const char *id, const char *source,
     tfc_free(inserts);
     tfc_text_free(text);
     return status;
-}
-
-static double column_number(sqlite3_stmt *statement, int column)
-{
-    return sqlite3_column_type(statement, column) == SQLITE_NULL ? NAN
-                                                                 : sqlite3_column_double(statement, column);
 }
 
 static char *column_dup(sqlite3_stmt *statement, int column, tfc_arena *arena)

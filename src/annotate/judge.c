@@ -77,16 +77,25 @@ static bool has_result(const tfc_group *group, const tfc_candidate *candidate)
     return candidate->result != NULL;
 }
 
+static bool needs_result(const tfc_group *group, const tfc_candidate *candidate)
+{
+    return candidate->result && !(candidate->unlikely && group->settings->pruning);
+}
+
 /* L- <= L(empty): below tau_f nothing that L(e(c,empty)) says can help. */
 static bool needs_empty_call(const tfc_group *group, const tfc_candidate *candidate)
 {
-    if (!candidate->result) return false;
+    if (!needs_result(group, candidate)) return false;
     return !group->settings->pruning || candidate->loss_empty - candidate->loss_result >= candidate->tau_f;
 }
 
 static void decide(const tfc_group *group, tfc_candidate *candidate)
 {
     if (!candidate->result) return;
+    if (candidate->unlikely) {
+        candidate->reason = "the model would hardly write this call";
+        return;
+    }
     if (group->settings->recipe.filter == TFC_FILTER_NONE) {
         candidate->kept = true;
         candidate->reason = "there is no filter";
@@ -123,17 +132,15 @@ static tfc_status likelihood_request(tfc_group *group, const tfc_candidate *cand
     return TFC_OK;
 }
 
-/* Of the calls that pass alone: no other can be chosen at its place. Without pruning, of all that were
- * scored.
- */
-static bool needs_likelihood(const tfc_group *group, const tfc_candidate *candidate)
+static bool passed(const tfc_group *group, const tfc_candidate *candidate)
 {
+    /* Without pruning, of all that were scored. */
     return candidate->kept || (!group->settings->pruning && candidate->result);
 }
 
-static tfc_status score_likelihoods(tfc_group *group, tfc_error *err)
+static tfc_status score_likelihoods(tfc_group *group,
+                                    bool (*wanted)(const tfc_group *, const tfc_candidate *), tfc_error *err)
 {
-    if (!tfc_choose_needs_likelihood(group->settings->recipe.choose)) return TFC_OK;
     size_t capacity = (size_t)group->n_candidates;
     tfc_score_request *requests = tfc_arena_alloc(&group->arena, capacity, sizeof *requests);
     tfc_candidate **owner = tfc_arena_alloc(&group->arena, capacity, sizeof *owner);
@@ -142,7 +149,7 @@ static tfc_status score_likelihoods(tfc_group *group, tfc_error *err)
     tfc_status status = TFC_OK;
     for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++) {
         tfc_candidate *candidate = &group->candidates[c];
-        if (!needs_likelihood(group, candidate)) continue;
+        if (!wanted(group, candidate)) continue;
         status =
             likelihood_request(group, candidate, &group->works[group->candidate_work[c]], &requests[n], err);
         owner[n++] = candidate;
@@ -156,14 +163,30 @@ static tfc_status score_likelihoods(tfc_group *group, tfc_error *err)
     return status;
 }
 
+/* Where the recipe names a least likelihood, it comes before the losses: a call below it is not scored. */
+static tfc_status judge_likelihoods(tfc_group *group, tfc_error *err)
+{
+    double least = group->settings->recipe.min_likelihood;
+    if (isnan(least)) return TFC_OK;
+    tfc_status status = score_likelihoods(group, has_result, err);
+    for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++) {
+        tfc_candidate *candidate = &group->candidates[c];
+        candidate->unlikely = candidate->result && candidate->likelihood < least;
+    }
+    return status;
+}
+
 tfc_status tfc_group_judge(tfc_group *group, tfc_error *err)
 {
+    const tfc_recipe *recipe = &group->settings->recipe;
+    bool filters = recipe->filter == TFC_FILTER_GAIN;
     tfc_status status = execute(group, err);
-    bool filters = group->settings->recipe.filter == TFC_FILTER_GAIN;
-    if (status == TFC_OK && filters) status = score(group, true, has_result, err);
+    if (status == TFC_OK) status = judge_likelihoods(group, err);
+    if (status == TFC_OK && filters) status = score(group, true, needs_result, err);
     if (status == TFC_OK && filters) status = score(group, false, needs_empty_call, err);
     for (int64_t c = 0; c < group->n_candidates && status == TFC_OK; c++)
         decide(group, &group->candidates[c]);
-    if (status == TFC_OK) status = score_likelihoods(group, err);
+    if (status == TFC_OK && isnan(recipe->min_likelihood) && tfc_choose_needs_likelihood(recipe->choose))
+        status = score_likelihoods(group, passed, err);
     return status;
 }

@@ -154,6 +154,9 @@ static tfc_status read_selection(tfc_json *json, tfc_recipe *recipe, tfc_error *
         results = TFC_RESULTS_OWN;
     tfc_status status = int_or(json, "max_operands", 2, 3, &recipe->max_operands, 2, err);
     if (status == TFC_OK) status = bool_or(json, "repeat_operands", &recipe->repeat_operands, err);
+    if (status == TFC_OK) status = bool_or(json, "number_words", &recipe->number_words, err);
+    if (status == TFC_OK)
+        status = number_or(json, "min_likelihood", -1000, 0, &recipe->min_likelihood, NAN, err);
     if (status == TFC_OK) status = choice_or(json, "choose", tfc_choose_names, &choose, err);
     if (status == TFC_OK) status = choice_or(json, "head", head_names, &head, err);
     if (status == TFC_OK) status = choice_or(json, "filter", filter_names, &filter, err);
@@ -195,6 +198,8 @@ static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err
                                        "filter",
                                        "results",
                                        "max_calls",
+                                       "number_words",
+                                       "min_likelihood",
                                        "tools",
                                        "train",
                                        NULL};

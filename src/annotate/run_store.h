@@ -36,9 +36,9 @@ typedef struct tfc_candidate {
     const char *result;   /* NULL: none */
     const char *error;    /* why there is none */
     double loss_empty, loss_call, loss_result;
-    double likelihood; /* log p(call | what the model sees there, x_<i); NAN where nothing asks for it */
-    double tau_f;      /* judged with */
-    bool kept;
+    double likelihood;   /* log p(call | what the model sees there, x_<i); NAN where nothing asks for it */
+    double tau_f;        /* judged with */
+    bool kept, unlikely; /* unlikely: below the recipe's least likelihood */
     const char *reason;
 } tfc_candidate;
 

@@ -81,6 +81,7 @@ static tfc_status mark_allowed(tfc_group *group, tfc_work *work, tfc_error *err)
     const tfc_enumerate_params enumerating = {.max_numbers = (size_t)recipe->max_numbers,
                                               .max_args = (size_t)recipe->max_enumerated,
                                               .max_operands = (int)recipe->max_operands,
+                                              .words = recipe->number_words,
                                               .repeat = recipe->repeat_operands};
     for (int64_t i = 0; i < work->x->n; i++) {
         size_t at = work->x->start[i];

@@ -2,6 +2,7 @@
  * for the ablation that asks whether they matter. All of it is SQL over the run's stored verdicts. */
 #include "annotate/selection.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "annotate/choose.h"
@@ -44,6 +45,8 @@ static tfc_status read_settings(tfc_selection *selection, const char *settings, 
             tfc_json_get_int(json, "max_ambiguous", 1, INT64_MAX, &selection->max_ambiguous, &found, err);
     if (status == TFC_OK)
         status = tfc_json_get_int(json, "max_calls", 1, INT64_MAX, &selection->max_calls, &found, err);
+    if (status == TFC_OK)
+        status = tfc_json_get_double(json, "min_likelihood", &selection->annotated_likelihood, &found, err);
     if (status == TFC_OK) status = tfc_json_get_int(json, "seed", 0, INT64_MAX, &seed, &found, err);
     selection->seed = (uint64_t)seed;
     json_object_put(json);
@@ -53,7 +56,7 @@ static tfc_status read_settings(tfc_selection *selection, const char *settings, 
 tfc_status tfc_selection_init(tfc_selection *selection, const tfc_filter_params *params, tfc_run_store *store,
                               tfc_error *err)
 {
-    *selection = (tfc_selection){.max_ambiguous = -1, .max_calls = -1};
+    *selection = (tfc_selection){.max_ambiguous = -1, .max_calls = -1, .annotated_likelihood = NAN};
     char *settings;
     tfc_status status = tfc_run_store_get(store, "settings", &settings, err);
     if (status == TFC_OK && settings) status = read_settings(selection, settings, err);
@@ -64,6 +67,8 @@ tfc_status tfc_selection_init(tfc_selection *selection, const tfc_filter_params 
         status = tfc_filter_rule_parse(params->filter, &selection->filter, err);
     if (status == TFC_OK && params->results)
         status = tfc_results_parse(params->results, &selection->results, err);
+    selection->min_likelihood =
+        isnan(params->min_likelihood) ? selection->annotated_likelihood : params->min_likelihood;
     if (params->max_ambiguous != 0) selection->max_ambiguous = params->max_ambiguous;
     if (params->max_calls != 0) selection->max_calls = params->max_calls;
     if (status == TFC_OK && selection->filter == TFC_FILTER_NONE && selection->choose == TFC_CHOOSE_GAIN)

@@ -11,8 +11,9 @@ typedef struct tfc_selection {
     tfc_choose choose;
     tfc_filter_rule filter;
     tfc_results results;
-    int64_t max_ambiguous, max_calls; /* -1: no limit */
-    uint64_t seed;                    /* the run's */
+    int64_t max_ambiguous, max_calls;            /* -1: no limit */
+    double min_likelihood, annotated_likelihood; /* NAN: any; what the annotation asked for */
+    uint64_t seed;                               /* the run's */
 } tfc_selection;
 
 /* Gives the store's SQL the function draw(purpose, tool, snippet, token, n): an integer by the run's seed.

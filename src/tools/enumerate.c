@@ -13,7 +13,7 @@
 /* An operand as it may be written: a number with a percent sign is taken both ways. */
 typedef struct operand {
     tfc_rational value;
-    bool percent;
+    bool percent, scales;
     char text[32];
 } operand;
 
@@ -52,8 +52,9 @@ static bool number_value(const tfc_number *number, bool percent, tfc_rational *o
 /* 1,400 → 1400, 007 → 7, .5 → 0.5: as the grammar of expressions writes numbers. */
 static bool operand_make(const char *text, const tfc_number *number, bool percent, operand *out)
 {
-    size_t n = 0;
-    for (size_t i = number->begin; i < number->end && n + 3 < sizeof out->text; i++) {
+    size_t n =
+        number->word ? (size_t)snprintf(out->text, sizeof out->text, "%lld", (long long)number->mantissa) : 0;
+    for (size_t i = number->begin; !number->word && i < number->end && n + 3 < sizeof out->text; i++) {
         if (text[i] == ',') continue;
         if (text[i] == '.' && n == 0) out->text[n++] = '0';
         if (n == 1 && out->text[0] == '0' && text[i] != '.') n = 0;
@@ -61,6 +62,7 @@ static bool operand_make(const char *text, const tfc_number *number, bool percen
     }
     if (percent) out->text[n++] = '%';
     out->percent = percent;
+    out->scales = number->scales;
     out->text[n] = '\0';
     return number_value(number, percent, &out->value);
 }
@@ -138,22 +140,26 @@ static void try_operation(enumeration *e, const operand *a, char op, const opera
  * means. */
 static void try_pair(enumeration *e, const operand *first, const operand *second)
 {
-    if (first->percent == second->percent) {
+    if (first->scales && second->scales) return;
+    if (first->percent == second->percent && !first->scales && !second->scales) {
         try_operation(e, first, '+', second);
         try_operation(e, first, '-', second);
         try_operation(e, second, '-', first);
     }
     try_operation(e, first, '*', second);
-    try_operation(e, first, '/', second);
-    try_operation(e, second, '/', first);
+    if (!first->scales) try_operation(e, first, '/', second);
+    if (!second->scales) try_operation(e, second, '/', first);
 }
 
 /* The last `max` numbers that end before `at`, the nearest first. */
-static size_t numbers_before(const char *text, size_t n, size_t at, size_t max, tfc_number *numbers)
+static size_t numbers_before(const char *text, size_t n, size_t at, const tfc_enumerate_params *params,
+                             tfc_number *numbers)
 {
-    size_t count = 0;
+    size_t count = 0, max = params->max_numbers;
+    bool (*scan)(const char *, size_t, size_t, tfc_number *) =
+        params->words ? tfc_number_scan_words : tfc_number_scan;
     tfc_number number;
-    for (size_t from = 0; tfc_number_scan(text, n, from, &number) && number.end <= at; from = number.end) {
+    for (size_t from = 0; scan(text, n, from, &number) && number.end <= at; from = number.end) {
         size_t keep = count < max ? count : max - 1;
         memmove(numbers + 1, numbers, keep * sizeof *numbers);
         numbers[0] = number;
@@ -239,6 +245,14 @@ static void try_chain_of(enumeration *e, const operand *const x[3], char plus, c
     add_triple(e, text, key);
 }
 
+/* x / twice / half, or a sum with one of them: nobody means it. */
+static bool scales_alone(const operand *const x[3], const bool turned[3])
+{
+    for (int i = 0; i < 3; i++)
+        if (!turned[i] && !x[i]->scales) return false;
+    return true;
+}
+
 /* Sums (plus '+') or products (plus '*') of three; 220 + 5% is 220.05 here, which nobody means. */
 static void try_chains(enumeration *e, const operand *const x[3], char plus, char minus)
 {
@@ -246,9 +260,10 @@ static void try_chains(enumeration *e, const operand *const x[3], char plus, cha
     for (int i = 0; i < 3; i++)
         if (tfc_rational_equal(x[i]->value, idle)) return;
     if (plus == '+' && (x[0]->percent != x[1]->percent || x[0]->percent != x[2]->percent)) return;
+    if (plus == '+' && (x[0]->scales || x[1]->scales || x[2]->scales)) return;
     for (unsigned mask = 0; mask < 7; mask++) {
         const bool turned[3] = {mask & 1, mask & 2, mask & 4};
-        if (!is_full(e)) try_chain_of(e, x, plus, minus, turned);
+        if (!is_full(e) && !scales_alone(x, turned)) try_chain_of(e, x, plus, minus, turned);
     }
 }
 
@@ -282,12 +297,12 @@ static void try_nested(enumeration *e, const operand *const x[3], char inner, bo
     int i = k == 0 ? 1 : 0, j = k == 2 ? 1 : 2;
     const operand *a = x[swapped ? j : i], *b = x[swapped ? i : j];
     bool sum = inner == '+' || inner == '-';
-    if (sum && a->percent != b->percent) return;
-    if (!sum && x[k]->percent) return;
+    if (sum && (a->percent != b->percent || a->scales || b->scales)) return;
+    if (!sum && (x[k]->percent || x[k]->scales || (a->scales && (inner == '/' || b->scales)))) return;
     const char plus = sum ? '*' : '+', minus = sum ? '/' : '-';
     if (!is_full(e)) try_nested_of(e, x, k, i, a, inner, b, plus, false);
     if (!is_full(e)) try_nested_of(e, x, k, i, a, inner, b, minus, false);
-    if (!is_full(e)) try_nested_of(e, x, k, i, a, inner, b, minus, true);
+    if (!is_full(e) && !x[k]->scales) try_nested_of(e, x, k, i, a, inner, b, minus, true);
 }
 
 static void try_triple(enumeration *e, const operand *const x[3])
@@ -353,7 +368,7 @@ bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, const tfc_e
     out->args = tfc_alloc(params->max_args, sizeof *out->args);
     e.failed = !e.numbers || !e.keys || !out->args;
     if (!e.failed) {
-        e.n_numbers = numbers_before(text, n, at, params->max_numbers, e.numbers);
+        e.n_numbers = numbers_before(text, n, at, params, e.numbers);
         try_all(&e);
     }
     tfc_free(e.numbers);

@@ -16,4 +16,11 @@ bool tfc_word_begins(const char *text, size_t n, size_t at);
 /* The number that begins exactly at text[at]; false when there is none, or when `at` is inside of one. */
 bool tfc_number_at(const char *text, size_t n, size_t at, tfc_number *number);
 
+/* number_words.c */
+/* The number in words, or the word that multiplies or divides (`scales`), that begins exactly at text[at]. */
+bool tfc_number_word_at(const char *text, size_t n, size_t at, tfc_number *number);
+/* tfc_number_scan with words: the first number of either kind at or after `from`. `80 percent` is a percent.
+ */
+bool tfc_number_scan_words(const char *text, size_t n, size_t from, tfc_number *number);
+
 #endif

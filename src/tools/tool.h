@@ -33,6 +33,7 @@ typedef enum tfc_heuristic {
 typedef struct tfc_enumerate_params {
     size_t max_numbers, max_args;
     int max_operands; /* 2 or 3 */
+    bool words;       /* numbers in words are operands too */
     bool repeat;      /* a value that stands twice before the place may be an operand twice: 3 + 3 */
 } tfc_enumerate_params;
 typedef struct tfc_proposals {
@@ -82,8 +83,9 @@ tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, 
  * first): every `a op b` over the numbers that stand before `at` (the last max_numbers of them) whose result
  * equals it as written: first the exact ones, then those that rounding to the decimals written makes equal;
  * in each the nearest operands first. With max_operands 3 those of three operands follow. A mention is an
- * operand once. Distinct argument texts (a + b stands for b + a too); at most max_args.
- * False when no number starts there or (err set) memory is wanting. */
+ * operand once; a word like `half` or `twice` only multiplies or divides. Distinct argument texts (a + b
+ * stands for b + a too); at most max_args. False when no number starts there or (err set) memory is wanting.
+ */
 bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, const tfc_enumerate_params *params,
                               tfc_proposals *out, tfc_error *err);
 void tfc_proposals_release(tfc_proposals *proposals);
@@ -95,6 +97,8 @@ typedef struct tfc_number {
     int scale;     /* digits after the decimal point */
     bool percent;  /* a % follows */
     bool currency; /* $ € £ right before */
+    bool word;     /* ninety-nine: its bytes are no digits */
+    bool scales;   /* twice, half: it stands for a factor or a divisor alone */
 } tfc_number;
 /* The first number at or after `from`; false when there is none. */
 bool tfc_number_scan(const char *text, size_t n, size_t from, tfc_number *number);

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         tfc_proposals proposals;
         (void)tfc_tool_place_allowed(&dates, text, n, at);
         bool allowed = tfc_tool_place_allowed(&tool, text, n, at);
-        const tfc_enumerate_params params = {6, 8, 2 + at % 2, true};
+        const tfc_enumerate_params params = {6, 8, 2 + at % 2, at % 3 == 0, true};
         if (!tfc_calculator_enumerate(text, n, at, &params, &proposals, NULL) && allowed) abort();
         for (size_t i = 0; i < proposals.n_args; i++) {
             char *result;

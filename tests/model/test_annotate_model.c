@@ -110,7 +110,7 @@ static char *kept_set(const char *run)
 
 static char *dataset(const char *run)
 {
-    tfc_filter_params filter = {.run = run, .tau_f = NAN};
+    tfc_filter_params filter = {.run = run, .tau_f = NAN, .min_likelihood = NAN};
     tfc_error err;
     tfc_error_init(&err);
     if (tfc_filter(&filter, NULL, &err) != TFC_OK) fail_msg("%s", err.message);
@@ -123,20 +123,22 @@ static char *dataset(const char *run)
 
 /* DESIGN, "Exact pruning": the kept set is the same, and there is something to prune. */
 static void pruning_changes_nothing(const char *recipe, int64_t k, int64_t m, double tau_f,
-                                    const char *choose)
+                                    const char *choose, double min_likelihood)
 {
     char runs[2][128];
     tfc_annotate_result results[2];
     for (int off = 0; off < 2; off++) {
         char name[64];
-        snprintf(name, sizeof name, "%s-%s-pruning-%d", recipe, choose ? choose : "gain", !off);
+        snprintf(name, sizeof name, "%s-%s-pruning-%d", recipe,
+                 isnan(min_likelihood) ? choose ? choose : "gain" : "least", !off);
         tfc_annotate_params params = params_for(name, recipe, runs[off], sizeof runs[off]);
         params.k = k;
         params.m = m;
         params.tau_f = tau_f;
         params.heuristics = 0;
         params.choose = choose;
-        if (choose) params.max_operands = 3;
+        if (choose) params.max_operands = 3, params.number_words = 1;
+        params.min_likelihood = min_likelihood;
         params.no_pruning = off;
         annotate(&params, &results[off]);
     }
@@ -158,20 +160,78 @@ static void pruning_changes_nothing(const char *recipe, int64_t k, int64_t m, do
 static void test_pruning_demonstrated(void **state)
 {
     (void)state;
-    pruning_changes_nothing("small", -1, -1, 0.5, NULL);
+    pruning_changes_nothing("small", -1, -1, 0.5, NULL, NAN);
 }
 
 /* Three operands, and what the model thinks of each expression. */
 static void test_pruning_likelihood(void **state)
 {
     (void)state;
-    pruning_changes_nothing("small", -1, -1, 0.5, "likelihood");
+    pruning_changes_nothing("small", -1, -1, 0.5, "likelihood", NAN);
+}
+
+/* A least likelihood leaves calls unscored, and the same ones stay. */
+static void test_pruning_least_likelihood(void **state)
+{
+    (void)state;
+    pruning_changes_nothing("small", -1, -1, 0.5, "likelihood", -16);
 }
 
 static void test_pruning_prefix(void **state)
 {
     (void)state;
-    pruning_changes_nothing("paper", 3, 2, 0.05, NULL);
+    pruning_changes_nothing("paper", 3, 2, 0.05, NULL, NAN);
+}
+
+static int64_t count(const char *run, const char *sql)
+{
+    tfc_run_store store;
+    int64_t n;
+    assert_int_equal(tfc_run_store_open(&store, run, false, NULL), TFC_OK);
+    assert_int_equal(tfc_run_store_count(&store, sql, &n, NULL), TFC_OK);
+    tfc_run_store_close(&store);
+    return n;
+}
+
+/* Samples stand beside enumerated calls, also without a head, where nothing precedes the text. */
+static void test_both_proposers(void **state)
+{
+    (void)state;
+    char run[128];
+    tfc_annotate_params params = params_for("both", "small", run, sizeof run);
+    params.tools = "Calculator";
+    params.proposer = "both";
+    params.head = "none";
+    params.m = 2;
+    params.limit = 3;
+    tfc_annotate_result result;
+    annotate(&params, &result);
+    assert_true(count(run, "SELECT count(*) FROM candidates WHERE proposer = 'enumerate'") > 0);
+    assert_true(count(run, "SELECT count(*) FROM candidates WHERE proposer = 'sample'") > 0);
+    assert_int_equal(count(run, "SELECT count(*) FROM candidates WHERE at = 0"), 0);
+    tfc_free(dataset(run));
+}
+
+/* Every proposed call with a result stays, at places that the filter would not have looked at too. */
+static void test_no_filter(void **state)
+{
+    (void)state;
+    char run[128];
+    tfc_annotate_params params = params_for("unfiltered", "small", run, sizeof run);
+    params.filter = "none";
+    params.choose = "random";
+    tfc_annotate_result result;
+    annotate(&params, &result);
+    assert_int_equal(result.kept, result.executed);
+    assert_int_equal(result.scored, 0);
+    assert_int_equal(result.pruned_positions, 0);
+    tfc_filter_params filter = {.run = run, .tau_f = NAN, .min_likelihood = NAN};
+    tfc_filter_result filtered;
+    assert_int_equal(tfc_filter(&filter, &filtered, NULL), TFC_OK);
+    assert_true(filtered.calls > 10);
+    assert_int_equal(count(run, "SELECT count(DISTINCT snippet * 1000 + at) FROM candidates WHERE result IS "
+                                "NOT NULL"),
+                     filtered.calls);
 }
 
 /* Threads, batch budgets and cache sizes change no byte of C*. */
@@ -261,14 +321,14 @@ static void test_filter_thresholds(void **state)
     annotate(&params, &result);
     int64_t last = INT64_MAX;
     for (double tau = 0.5; tau < 5; tau += 1.0) {
-        tfc_filter_params filter = {.run = run, .tau_f = tau};
+        tfc_filter_params filter = {.run = run, .tau_f = tau, .min_likelihood = NAN};
         tfc_filter_result filtered;
         tfc_error err;
         assert_int_equal(tfc_filter(&filter, &filtered, &err), TFC_OK);
         assert_true(filtered.calls <= last);
         last = filtered.calls;
     }
-    tfc_filter_params filter = {.run = run, .tau_f = 0.01};
+    tfc_filter_params filter = {.run = run, .tau_f = 0.01, .min_likelihood = NAN};
     tfc_error err;
     assert_int_equal(tfc_filter(&filter, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "--tau-f 0.01"));
@@ -293,6 +353,9 @@ int main(void)
         cmocka_unit_test(test_pruning_demonstrated),
         cmocka_unit_test(test_pruning_prefix),
         cmocka_unit_test(test_pruning_likelihood),
+        cmocka_unit_test(test_pruning_least_likelihood),
+        cmocka_unit_test(test_both_proposers),
+        cmocka_unit_test(test_no_filter),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_same_bytes_likelihood),

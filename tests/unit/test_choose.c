@@ -80,7 +80,7 @@ static char *read_dataset(void)
 
 static void chosen_is(const char *choose, const char *args)
 {
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = choose};
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = choose, .min_likelihood = NAN};
     tfc_filter_result result;
     tfc_error err;
     tfc_error_init(&err);
@@ -110,7 +110,7 @@ static void test_refusals(void **state)
 {
     (void)state;
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = "best"};
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = "best", .min_likelihood = NAN};
     assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "coverage"));
     put_call(5, AT, "21 * 2", 1, NAN);
@@ -125,7 +125,7 @@ static void test_ambiguous_places(void **state)
 {
     (void)state;
     put_call(0, 63, "4 + 5", 1.0, -1);
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .max_ambiguous = 4};
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .max_ambiguous = 4, .min_likelihood = NAN};
     tfc_filter_result result;
     assert_int_equal(tfc_filter(&params, &result, NULL), TFC_OK);
     assert_int_equal(result.calls, 1);
@@ -157,7 +157,7 @@ static void test_no_filter(void **state)
 {
     (void)state;
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .filter = "none"};
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .filter = "none", .min_likelihood = NAN};
     assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "--choose random"));
     params.choose = "random";
@@ -189,18 +189,44 @@ static void test_run_without_losses(void **state)
     (void)state;
     put_call(0, 63, "4 + 5", NAN, NAN);
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN};
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .min_likelihood = NAN};
     assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "annotated without a filter"));
     tfc_run_store_put(&store, "settings", "{\"filter\":\"none\",\"choose\":\"random\"}", NULL);
     assert_int_equal(filter_by(&params).calls, 2);
 }
 
+static void test_least_likelihood(void **state)
+{
+    (void)state;
+    tfc_error err;
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .min_likelihood = -8.5};
+    assert_int_equal(filter_by(&params).tools[0].passed, 2);
+    params.min_likelihood = -2; /* what is likely enough gains too little */
+    assert_int_equal(filter_by(&params).calls, 0);
+    params.min_likelihood = -1000;
+    assert_int_equal(filter_by(&params).tools[0].passed, 4);
+    /* An annotation that asked for one left the losses of others out. */
+    tfc_run_store_put(&store, "settings", "{\"min_likelihood\":-10}", NULL);
+    put_call(2, AT, "5 * 6 + 12", NAN, -11);
+    params.min_likelihood = NAN;
+    assert_int_equal(filter_by(&params).tools[0].passed, 3);
+    params.min_likelihood = -10.5;
+    assert_int_equal(filter_by(&params).tools[0].passed, 3);
+    params.min_likelihood = -12;
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
+    assert_non_null(strstr(err.message, "below the -10 of the annotation"));
+    put_call(1, AT, "30 + 12", 0.5, NAN);
+    params.min_likelihood = -9;
+    assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
+    assert_non_null(strstr(err.message, "without a likelihood"));
+}
+
 static void test_limit(void **state)
 {
     (void)state;
     for (int i = 0; i < 20; i++) put_call(0, (size_t)i, "4 + 5", 1.0, -1);
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .max_calls = 8};
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .max_calls = 8, .min_likelihood = NAN};
     assert_int_equal(filter_by(&params).calls, 8);
     char *rows = read_dataset();
     assert_int_equal(filter_by(&params).calls, 8);
@@ -223,7 +249,7 @@ static void test_shuffled_results(void **state)
 {
     (void)state;
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .results = "shuffled"};
+    tfc_filter_params params = {.run = run, .tau_f = NAN, .results = "shuffled", .min_likelihood = NAN};
     assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "all calls of Calculator give '42'"));
     assert_int_equal(tfc_run_store_exec(&store, "UPDATE candidates SET result = '41' WHERE n = 0", NULL),
@@ -280,9 +306,9 @@ static void test_preference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_A_RUN(test_choices),          ON_A_RUN(test_refusals),           ON_A_RUN(test_ambiguous_places),
-        ON_A_RUN(test_no_filter),        ON_A_RUN(test_run_without_losses), ON_A_RUN(test_limit),
-        ON_A_RUN(test_shuffled_results), cmocka_unit_test(test_preference),
+        ON_A_RUN(test_choices),   ON_A_RUN(test_refusals),           ON_A_RUN(test_ambiguous_places),
+        ON_A_RUN(test_no_filter), ON_A_RUN(test_run_without_losses), ON_A_RUN(test_least_likelihood),
+        ON_A_RUN(test_limit),     ON_A_RUN(test_shuffled_results),   cmocka_unit_test(test_preference),
     };
     return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
 }

@@ -60,17 +60,37 @@ static void enumerate_case(const test_case *c, const tfc_enumerate_params *param
 
 static void run_enumerate(const test_case *c)
 {
-    enumerate_case(c, &(tfc_enumerate_params){12, 8, 2, true});
+    enumerate_case(c, &(tfc_enumerate_params){12, 8, .max_operands = 2, .repeat = true});
 }
 
 static void run_enumerate_three(const test_case *c)
 {
-    enumerate_case(c, &(tfc_enumerate_params){12, 8, 3, true});
+    enumerate_case(c, &(tfc_enumerate_params){12, 8, .max_operands = 3, .repeat = true});
+}
+
+static void run_enumerate_words(const test_case *c)
+{
+    enumerate_case(c, &(tfc_enumerate_params){12, 8, .max_operands = 3, .words = true, .repeat = true});
+}
+
+/* Every number of the text: its value, * behind a word that scales, % behind a percent. */
+static void run_number_words(const test_case *c)
+{
+    char found[512] = "";
+    size_t n = 0;
+    tfc_number number;
+    for (size_t at = 0; tfc_number_scan_words(c->input, c->n_input, at, &number); at = number.end) {
+        assert_true(number.begin >= at && number.end > number.begin && number.end <= c->n_input);
+        n +=
+            (size_t)snprintf(found + n, sizeof found - n, "%s%lld%s%s", n ? " " : "",
+                             (long long)number.mantissa, number.scales ? "*" : "", number.percent ? "%" : "");
+    }
+    if (strcmp(found, c->expected) != 0) fail_msg("line %d: '%s'", c->line, found);
 }
 
 static void run_enumerate_once(const test_case *c)
 {
-    enumerate_case(c, &(tfc_enumerate_params){12, 8, 3, false});
+    enumerate_case(c, &(tfc_enumerate_params){12, 8, .max_operands = 3});
 }
 
 static void run_places(const test_case *c)
@@ -110,6 +130,8 @@ static void test_cases(void **state)
     cases_run("enumerate.txt", run_enumerate);
     cases_run("enumerate_three.txt", run_enumerate_three);
     cases_run("enumerate_once.txt", run_enumerate_once);
+    cases_run("number_words.txt", run_number_words);
+    cases_run("enumerate_words.txt", run_enumerate_words);
     cases_run("places.txt", run_places);
     cases_run("wants.txt", run_wants);
 }
@@ -151,7 +173,7 @@ static void test_hostile_text(void **state)
             (void)tfc_tool_place_allowed(&calendar, text, MANY, at);
         }
         tfc_proposals proposals;
-        const tfc_enumerate_params params = {32, 100, 3, true};
+        const tfc_enumerate_params params = {32, 100, 3, true, true};
         (void)tfc_calculator_enumerate(text, MANY, MANY - 1, &params, &proposals, NULL);
         tfc_proposals_release(&proposals);
         (void)tfc_calculator_enumerate(text, MANY, MANY - 3, &params, &proposals, NULL);
@@ -431,7 +453,7 @@ static void test_memory_fails(void **state)
     assert_int_equal(tfc_tools_count(tools), 3);
     tfc_tools_free(tools);
     const char *text = "2 by 2 is 4";
-    const tfc_enumerate_params params = {12, 8, 2, true};
+    const tfc_enumerate_params params = {12, 8, 2, true, true};
     bool found = false;
     for (int at = 1; !found && at < 100; at++) {
         tfc_proposals proposals;
