@@ -20,11 +20,11 @@ static const word tens[] = {{"twenty", 20},  {"thirty", 30}, {"forty", 40},  {"f
 static const word hundreds[] = {{"hundred", 100}, {NULL, 0}};
 static const word powers[] = {{"thousand", 1000}, {"million", 1000000}, {NULL, 0}};
 static const word counts[] = {{"dozen", 12}, {"dozens", 12}, {NULL, 0}};
-static const word scales[] = {
-    {"half", 2},   {"twice", 2},   {"double", 2},   {"doubled", 2}, {"doubles", 2},   {"pair", 2},
-    {"pairs", 2},  {"couple", 2},  {"thrice", 3},   {"triple", 3},  {"tripled", 3},   {"triples", 3},
-    {"thirds", 3}, {"quarter", 4}, {"quarters", 4}, {"fourths", 4}, {"quadruple", 4}, {"quadrupled", 4},
-    {"fifths", 5}, {"sixths", 6},  {"eighths", 8},  {"tenths", 10}, {NULL, 0}};
+static const word scales[] = {{"half", 2},    {"twice", 2},     {"double", 2},     {"doubled", 2},
+                              {"doubles", 2}, {"thrice", 3},    {"triple", 3},     {"tripled", 3},
+                              {"triples", 3}, {"thirds", 3},    {"quarter", 4},    {"quarters", 4},
+                              {"fourths", 4}, {"quadruple", 4}, {"quadrupled", 4}, {"fifths", 5},
+                              {"sixths", 6},  {"eighths", 8},   {"tenths", 10},    {NULL, 0}};
 static const word percents[] = {{"percent", 1}, {NULL, 0}};
 /* Ordinals: parts behind `a` or `one` (a third of them), else places in a row (the third of them). */
 static const word parts[] = {{"third", 3},  {"fourth", 4}, {"fifth", 5}, {"sixth", 6},

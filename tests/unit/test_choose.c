@@ -301,14 +301,62 @@ static void test_preference(void **state)
     }
 }
 
+static tfc_status load_recipe(const char *fields, tfc_recipe *recipe, tfc_error *err)
+{
+    char path[64], json[512];
+    snprintf(path, sizeof path, "%s/recipe.json", run);
+    snprintf(json, sizeof json, "{\"name\":\"mine\",\"context\":\"demonstrated\",\"proposer\":\"both\"%s}",
+             fields);
+    assert_int_equal(tfc_file_write_whole(path, json, strlen(json), NULL), TFC_OK);
+    return tfc_recipe_load(path, recipe, err);
+}
+
+static void test_recipe_fields(void **state)
+{
+    (void)state;
+    tfc_recipe recipe;
+    tfc_error err;
+    tfc_error_init(&err);
+    assert_int_equal(load_recipe("", &recipe, &err), TFC_OK);
+    assert_int_equal(recipe.proposer, TFC_PROPOSER_BOTH);
+    assert_int_equal(recipe.choose, TFC_CHOOSE_GAIN);
+    assert_int_equal(recipe.head, TFC_HEAD_DEMONSTRATIONS);
+    assert_int_equal(recipe.max_operands, 2);
+    assert_int_equal(recipe.max_calls, -1);
+    assert_int_equal(recipe.max_ambiguous, -1);
+    assert_true(recipe.repeat_operands && !recipe.number_words && isnan(recipe.min_likelihood));
+    assert_int_equal(
+        load_recipe(",\"max_operands\":3,\"number_words\":true,\"repeat_operands\":false,\"choose\":"
+                    "\"coverage\",\"min_likelihood\":-17.5,\"max_ambiguous\":3,\"head\":\"none\","
+                    "\"filter\":\"none\",\"results\":\"shuffled\",\"max_calls\":400",
+                    &recipe, &err),
+        TFC_OK);
+    assert_true(recipe.max_operands == 3 && recipe.number_words && !recipe.repeat_operands);
+    assert_true(recipe.choose == TFC_CHOOSE_COVERAGE && recipe.head == TFC_HEAD_NONE);
+    assert_true(recipe.filter == TFC_FILTER_NONE && recipe.results == TFC_RESULTS_SHUFFLED);
+    assert_true(recipe.max_ambiguous == 3 && recipe.max_calls == 400 && recipe.min_likelihood == -17.5);
+    static const char *const wrong[] = {
+        ",\"max_operands\":4",   ",\"choose\":\"best\"", ",\"min_likelihood\":1",
+        ",\"max_ambiguous\":0",  ",\"head\":true",       ",\"filter\":\"tau\"",
+        ",\"results\":\"none\"", ",\"max_calls\":0",     ",\"number_words\":1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        tfc_error_init(&err);
+        assert_int_not_equal(load_recipe(wrong[i], &recipe, &err), TFC_OK);
+        char key[32];
+        snprintf(key, sizeof key, "%.*s", (int)strcspn(wrong[i] + 2, "\""), wrong[i] + 2);
+        if (!strstr(err.message, key)) fail_msg("%s: %s", key, err.message);
+    }
+}
+
 #define ON_A_RUN(test) cmocka_unit_test_setup_teardown(test, open_run, close_run)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_A_RUN(test_choices),   ON_A_RUN(test_refusals),           ON_A_RUN(test_ambiguous_places),
-        ON_A_RUN(test_no_filter), ON_A_RUN(test_run_without_losses), ON_A_RUN(test_least_likelihood),
-        ON_A_RUN(test_limit),     ON_A_RUN(test_shuffled_results),   cmocka_unit_test(test_preference),
+        ON_A_RUN(test_recipe_fields),      ON_A_RUN(test_choices),   ON_A_RUN(test_refusals),
+        ON_A_RUN(test_ambiguous_places),   ON_A_RUN(test_no_filter), ON_A_RUN(test_run_without_losses),
+        ON_A_RUN(test_least_likelihood),   ON_A_RUN(test_limit),     ON_A_RUN(test_shuffled_results),
+        cmocka_unit_test(test_preference),
     };
     return cmocka_run_group_tests_name("choose", tests, NULL, NULL);
 }
