@@ -1,7 +1,8 @@
 /* Perplexity over windows (paper, section 4.3: calls disabled). */
+#include <stdio.h>
 #include <time.h>
+#include <zlib.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/math64.h"
 #include "base/utf8.h"
@@ -25,6 +26,24 @@ typedef struct windows {
 tfc_perplexity_params tfc_perplexity_params_default(void)
 {
     return (tfc_perplexity_params){.window = 512};
+}
+
+/* A plain or gzip file; NUL behind its end. */
+static tfc_status read_bytes(const char *path, tfc_buffer *bytes, tfc_error *err)
+{
+    gzFile file = gzopen(path, "rbe");
+    if (!file) return tfc_fail_errno(err, "cannot open");
+    char part[1 << 16];
+    int n, code;
+    while ((n = gzread(file, part, sizeof part)) > 0 && tfc_buffer_append(bytes, part, (size_t)n)) continue;
+    const char *message = gzerror(file, &code);
+    tfc_status status = tfc_buffer_ok(bytes, "the text", err);
+    if (n < 0 && code == Z_ERRNO)
+        status = tfc_fail_errno(err, "cannot read");
+    else if (n < 0)
+        status = tfc_fail(err, TFC_EFORMAT, "broken gzip data: %.80s", message);
+    gzclose_r(file);
+    return status;
 }
 
 static tfc_status join_line(const char *line, size_t n, int64_t number, tfc_buffer *text, tfc_error *err)
@@ -77,21 +96,19 @@ static bool is_json_lines(const char *bytes, size_t n)
 
 static tfc_status read_text(windows *w, tfc_error *err)
 {
-    char *bytes;
-    size_t n, at;
-    tfc_status status = tfc_file_read(w->params->path, (size_t)1 << 30, &bytes, &n, err);
-    if (status != TFC_OK) return status;
-    tfc_buffer text;
+    tfc_buffer file, text;
+    tfc_buffer_init(&file, 0);
     tfc_buffer_init(&text, 0);
-    if (n >= 2 && memcmp(bytes, "\x1F\x8B", 2) == 0)
-        status = tfc_fail(err, TFC_EFORMAT, "it is compressed; gunzip it first");
-    else if (!tfc_utf8_valid(bytes, n, &at))
+    size_t at;
+    tfc_status status = read_bytes(w->params->path, &file, err);
+    const char *bytes = file.data ? file.data : "";
+    if (status == TFC_OK && !tfc_utf8_valid(bytes, file.n, &at))
         status = tfc_fail(err, TFC_EFORMAT, "invalid UTF-8 at byte %zu", at);
-    else if (is_json_lines(bytes, n))
-        status = join_lines(bytes, n, &text, err);
-    else
-        status = tfc_buffer_append(&text, bytes, n) ? TFC_OK : tfc_buffer_ok(&text, "the text", err);
-    tfc_free(bytes);
+    else if (status == TFC_OK && is_json_lines(bytes, file.n))
+        status = join_lines(bytes, file.n, &text, err);
+    else if (status == TFC_OK)
+        status = tfc_buffer_append(&text, bytes, file.n) ? TFC_OK : tfc_buffer_ok(&text, "the text", err);
+    tfc_buffer_release(&file);
     if (status == TFC_OK)
         status = tfc_tokenize(tfc_model_tokenizer(tfc_session_model(w->session)), text.data ? text.data : "",
                               text.n, 0, &w->ids, &w->n_ids, err);

@@ -55,6 +55,10 @@ static bool score(const tfc_eval_task *task, const tfc_eval_row *row, const char
         judged->prediction = tfc_strdup("");
     } else if (task->rule == TFC_EVAL_RULE_NUMBER && row->has_value) {
         score_number(row, answer, judged);
+    } else if (task->rule == TFC_EVAL_RULE_NUMBER && tfc_list_length(row->gold) > 0) {
+        size_t begin, end;
+        judged->example.correct = tfc_list_given(answer, row->gold, &begin, &end);
+        judged->prediction = tfc_memdup_text(answer + begin, end - begin);
     } else if (task->rule == TFC_EVAL_RULE_DATES) {
         judged->example.correct = words_hold(answer, TFC_ANSWER_WORDS, row->gold, true, &memory);
         char *words = tfc_normal_words(answer, TFC_ANSWER_WORDS, true);
@@ -70,19 +74,21 @@ static bool score(const tfc_eval_task *task, const tfc_eval_row *row, const char
     return memory && judged->prediction;
 }
 
-/* The gold in a result, the result in the answer: numbers by value, anything else by its words. */
+/* The gold in a result, the result in the answer: numbers by value, anything else by its words. Of a result
+ * of several words the part that was asked for is enough. */
 static bool judge_call(const tfc_eval_row *row, const char *result, const char *answer, tfc_eval_example *e)
 {
     tfc_value value, said;
-    bool memory = true, number = tfc_value_read(result, &value);
+    bool memory = true, right = false, number = tfc_value_read(result, &value);
     if (number && row->has_value)
-        e->result_right |= tfc_value_equal(&value, &row->value, false);
+        right = tfc_value_equal(&value, &row->value, false);
     else if (row->gold)
-        e->result_right |= words_hold(result, 0, row->gold, true, &memory);
+        right = words_hold(result, 0, row->gold, true, &memory);
+    e->result_right |= right;
     if (number && tfc_value_read(e->prediction, &said))
         e->copied |= tfc_value_equal(&value, &said, true);
     else
-        e->copied |= words_hold(answer, 0, result, true, &memory);
+        e->copied |= (right && e->correct) || words_hold(answer, 0, result, true, &memory);
     return memory;
 }
 

@@ -55,6 +55,45 @@ bool tfc_value_read(const char *text, tfc_value *value)
     return only_unit_follows(text, n, number.end);
 }
 
+/* The value of the list's part that begins at text; where the next one begins, NULL behind the last. */
+static bool part_read(const char **text, tfc_value *value)
+{
+    enum { PART_MAX = 80 };
+    char part[PART_MAX + 1];
+    size_t n = strcspn(*text, ";");
+    if (n > PART_MAX) return false;
+    memcpy(part, *text, n);
+    part[n] = '\0';
+    *text = (*text)[n] ? *text + n + 1 : NULL;
+    return tfc_value_read(part, value);
+}
+
+int tfc_list_length(const char *text)
+{
+    tfc_value value;
+    int n = 0;
+    if (!strchr(text, ';')) return 0;
+    for (; text; n++)
+        if (!part_read(&text, &value)) return 0;
+    return n;
+}
+
+bool tfc_list_given(const char *output, const char *list, size_t *begin, size_t *end)
+{
+    size_t n = strlen(output), at = 0;
+    tfc_value value;
+    *begin = *end = 0;
+    for (bool first = true; list; first = false) {
+        tfc_number number;
+        if (!part_read(&list, &value) || !tfc_number_scan(output, n, at, &number)) return false;
+        if (first) *begin = number.begin;
+        *end = at = number.end;
+        tfc_value said = value_of(&number, false);
+        if (!tfc_value_equal(&said, &value, true)) return false;
+    }
+    return true;
+}
+
 static __int128 power_of_ten(int exponent)
 {
     __int128 power = 1;

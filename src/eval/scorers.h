@@ -11,6 +11,8 @@
  * 0.83 is 0.8333333, 0.8 is not. Tools that round to two decimals are right by that rule, and nothing coarser
  * is.
  *
+ * Lists of numbers: the first numbers of the output are the list's, in its order.
+ *
  * Words (everything else): the gold's words stand in a row within the first five words of the output; in
  * lower case, without the punctuation at their edges. */
 #ifndef TFC_EVAL_SCORERS_H
@@ -38,6 +40,12 @@ bool tfc_read_literal(const char *output, tfc_reading *reading);
 bool tfc_read_strict(const char *output, tfc_reading *reading);
 /* Where a whole number was read and `/` with another one follows, the fraction is what was read. */
 void tfc_reading_fraction(const char *output, size_t n, tfc_reading *reading);
+
+/* Several values, "8; 40" or "17 (years old); 12 (years old)": the number of values, each read as above; 0
+ * when the text is no such list. An answer gives them when its first numbers are these, in this order; *end
+ * is then behind the last one. */
+int tfc_list_length(const char *text);
+bool tfc_list_given(const char *output, const char *list, size_t *begin, size_t *end);
 
 /* The first max_words words (0: all) in the form that is compared, each between blanks: " a b ". numerals:
  * 15th becomes 15, and 1,461 becomes 1461. The caller's; NULL without memory. */

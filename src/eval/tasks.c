@@ -4,9 +4,10 @@
  * are written, with a final punctuation mark or without; blanks at their ends are trimmed, so that the prompt
  * ends in "is" and the model's first token is the one that begins a word, or a call.
  *
- * ASDiv has answers that are no single number: fractions are read as their value; ratios, clock times, words
- * and lists ("7/9", "4:5", "5:45", "Leon", "8; 40") stay in the count and are scored by their words, as
- * LAMA's are. SVAMP and MAWPS have numbers only: there another kind of answer is an error of the file. */
+ * ASDiv has answers that are no single number, and all of them stay in the count: a fraction
+ * ("7/9") is read as its value; of a list ("8; 40") all values must come first and in order; ratios, clock
+ * times and words ("4:5", "5:45", "Leon") are scored by their words, as LAMA's are. SVAMP and MAWPS have
+ * numbers only: there another kind of answer is an error of the file. */
 #include <stdio.h>
 
 #include "eval/rows.h"
@@ -112,7 +113,7 @@ static tfc_status read_problem(tfc_json *json, int64_t line, const char *context
     tfc_buffer_init(&prompt, 0);
     append_trimmed(&prompt, context);
     append_trimmed(&prompt, question);
-    bool empty = prompt.n == 0;
+    bool empty = prompt.n == 0 && !prompt.failed;
     tfc_buffer_puts(&prompt, "The answer is");
     status = empty ? tfc_fail(err, TFC_EFORMAT, "empty \"%s\"", question_key)
                    : tfc_buffer_ok(&prompt, "prompt", err);

@@ -1,0 +1,1 @@
+"$T" eval --task svamp
