@@ -43,6 +43,8 @@ void cli_annotate_options(cli_annotation *a, cli_option options[CLI_N_ANNOTATE])
          1000},
         {"min-likelihood", CLI_NUMBER, &p->min_likelihood, "NATS", "least log p(call) of a call that is kept",
          0, 0},
+        {"chains", CLI_YESNO, &p->chains, "yes|no",
+         "two calls at one place, the second using the result of the first", 0, 0},
         {"repeat-operands", CLI_YESNO, &p->repeat_operands, "yes|no",
          "a value that stands twice may be an operand twice", 0, 0},
         {"choose", CLI_TEXT, &p->choose, "NAME",

@@ -14,6 +14,16 @@
  * In the `prefix` context z stands before x (the paper); in the `demonstrated` context z stands in its place,
  * behind a head H of texts with finished calls: p(x_j | H, x_<i, z, x_i..x_{j-1}).
  *
+ * A chain is two calls at one place, the second made with the first and its result r1 before it (the paper's
+ * section 7 names it as what its method cannot make). A tool's manifest names the tools that it may follow.
+ * It is kept iff each of its members earns its place:
+ *
+ *     min(L_i(empty), L_i(c1 with r1), L_i(c1 with r1, c2 without result)) - L_i(c1 with r1, c2 with r2) >=
+ * tau_f
+ *
+ * Where it is not, one of its calls alone may be kept by the rule above; where it is, its first call alone is
+ * not.
+ *
  * A recipe names all choices; "paper" and "small" are built in, a path reads one from JSON. Options left at
  * their "unset" value take the recipe's, and the recipe's nulls take the tool's own (its manifest). */
 #ifndef TOOLFORMER_ANNOTATE_H
@@ -50,6 +60,7 @@ typedef struct tfc_annotate_params {
     int64_t snippet_tokens;
     int64_t max_operands; /* of enumerated expressions: 2 or 3 */
     int number_words;     /* 1: numbers in words are operands too */
+    int chains;           /* 1: two calls at one place, where the second tool's manifest allows it */
     int repeat_operands;  /* 1: a value that stands twice may be an operand twice */
     const char *choose; /* of several calls that pass at a place: "gain", "likelihood", "fewest", "coverage",
                            "random" */
@@ -78,7 +89,8 @@ typedef struct tfc_annotate_result {
     int64_t positions;           /* places where a call was tried */
     int64_t candidates, executed, no_result, scored, kept;
     /* what exact pruning saved (this call and earlier ones of the run) */
-    int64_t pruned_scans;        /* P(x) scans not needed: no position with L(empty) >= tau_f */
+    int64_t
+        pruned_scans; /* scans of a text for a tool not needed: no place, or none with L(empty) >= tau_f */
     int64_t pruned_positions;    /* chosen positions with L(empty) < tau_f: nothing sampled */
     int64_t pruned_duplicates;   /* identical calls merged */
     int64_t pruned_no_result;    /* calls not scored: no result */

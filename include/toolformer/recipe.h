@@ -65,6 +65,8 @@ typedef struct tfc_recipe {
     int64_t max_operands;   /* of an enumerated expression: 2 or 3 */
     bool number_words;      /* numbers in words are operands too: ninety-nine, half, twice */
     bool repeat_operands;   /* a value that stands twice before the place may be an operand twice */
+    bool chains; /* calls may use the result of one that goes before them at the same place, where their
+                    tool's manifest says so ("after") */
     tfc_choose choose;
     tfc_head head;
     tfc_filter_rule filter;

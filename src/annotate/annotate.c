@@ -24,6 +24,7 @@ tfc_annotate_params tfc_annotate_params_default(void)
                                  .snippet_tokens = -1,
                                  .max_operands = -1,
                                  .repeat_operands = -1,
+                                 .chains = -1,
                                  .max_ambiguous = -1,
                                  .max_calls = -1,
                                  .number_words = -1,
@@ -52,6 +53,10 @@ static void group_release(tfc_group *group)
     for (int64_t w = 0; w < group->n_works; w++)
         for (int64_t i = 0; group->works[w].proposals && i < group->works[w].x->n; i++)
             tfc_proposals_release(&group->works[w].proposals[i]);
+    for (int64_t w = 0; w < group->n_works; w++)
+        for (int64_t i = 0; group->works[w].chained && i < group->works[w].n_leaders * group->works[w].x->n;
+             i++)
+            tfc_proposals_release(&group->works[w].chained[i]);
     tfc_arena_release(&group->arena);
 }
 
@@ -84,6 +89,9 @@ static tfc_status group_run(tfc_group *group, tfc_run_store *store, tfc_error *e
     if (status == TFC_OK) status = tfc_group_propose(group, err);
     if (status == TFC_OK && tfc_should_stop(group->monitor))
         status = tfc_fail(err, TFC_EINTERRUPTED, "interrupted");
+    if (status == TFC_OK) status = tfc_group_execute(group, err);
+    if (status == TFC_OK) status = tfc_group_chain(group, err);
+    if (status == TFC_OK) status = tfc_group_execute(group, err);
     if (status == TFC_OK) status = tfc_group_judge(group, err);
     if (status == TFC_OK) status = group_store(group, store, err);
     return status;

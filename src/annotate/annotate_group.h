@@ -20,6 +20,11 @@ typedef struct tfc_work {
     int32_t *scan_ids;        /* what stands before x for p and samples: prefix P(x); demonstrated H */
     int64_t n_scan;
     bool scanned;
+    tfc_link *leaders; /* [n_leaders] calls without arguments that a chain may begin with: the same at every
+                          place */
+    int64_t n_leaders;
+    tfc_proposals *chained; /* [n_leaders][x->n] arguments that use their results; enumerating tools only */
+    bool open_leaders;      /* other calls may begin a chain too */
 } tfc_work;
 
 typedef struct tfc_group {
@@ -47,8 +52,26 @@ typedef struct tfc_group {
 tfc_status tfc_group_scan(tfc_group *group, tfc_error *err);
 /* propose.c: arguments for each place, merged when equal. */
 tfc_status tfc_group_propose(tfc_group *group, tfc_error *err);
-/* judge.c: runs the calls, scores them, decides. */
+/* chains.c: calls that use the result of one that goes before them; after the first ones were run. */
+tfc_status tfc_group_chain(tfc_group *group, tfc_error *err);
+/* judge.c: runs the calls that were not run yet. */
+tfc_status tfc_group_execute(tfc_group *group, tfc_error *err);
+/* Scores the calls, decides. */
 tfc_status tfc_group_judge(tfc_group *group, tfc_error *err);
+
+/* chains.c, for the scan: makes work->leaders; then *found: a chain may be enumerated before token i. */
+tfc_status tfc_chain_leaders(tfc_group *group, tfc_work *work, tfc_error *err);
+tfc_status tfc_chain_enumerate(tfc_group *group, tfc_work *work, int64_t i, bool *found, tfc_error *err);
+/* How the recipe enumerates. */
+tfc_enumerate_params tfc_group_enumerating(const tfc_group *group);
+
+/* propose.c: requests for the place's samples, behind the link where there is one; *n grows by their number,
+ * at most plan->m. */
+tfc_status tfc_group_request_samples(tfc_group *group, int64_t place, const tfc_link *link,
+                                     tfc_sample_request *requests, int64_t *n, tfc_error *err);
+/* What was sampled as arguments, in the arena; *error: why it is no call, or NULL. */
+tfc_status tfc_group_sampled_args(tfc_group *group, const tfc_sample_request *request, const tfc_tool *tool,
+                                  const char **args, size_t *n_args, const char **error, tfc_error *err);
 
 /* Appends; NULL on want of memory. */
 tfc_place *tfc_group_add_place(tfc_group *group, int64_t work, tfc_error *err);

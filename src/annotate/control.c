@@ -9,6 +9,7 @@
 
 typedef struct judged {
     const char *text, *tool, *args, *result, *other;
+    const char *link_tool, *link_args, *link_result; /* what goes before it in a chain, or NULL */
     int64_t token;
     double loss_empty, loss_call, own;
     uint64_t order;
@@ -35,12 +36,15 @@ static tfc_status read_judged(tfc_run_store *store, uint64_t seed, tfc_arena *ar
         store, "SELECT count(*) FROM candidates WHERE loss_result IS NOT NULL", &total, err);
     sqlite3_stmt *read = NULL;
     if (status == TFC_OK)
-        status = tfc_run_store_query(
-            store,
-            "SELECT s.text, s.id, c.tool, c.args, c.result, c.token, c.loss_empty, "
-            "c.loss_result, c.n, c.loss_call FROM candidates c JOIN snippets s ON s.i = c.snippet "
-            "WHERE c.loss_result IS NOT NULL ORDER BY c.snippet, c.tool, c.token, c.n",
-            &read, err);
+        status =
+            tfc_run_store_query(store,
+                                "SELECT s.text, s.id, c.tool, c.args, c.result, c.token, c.loss_empty, "
+                                "c.loss_result, c.n, c.loss_call, l.link_tool, l.args, l.result "
+                                "FROM candidates c JOIN snippets s ON s.i = c.snippet "
+                                "LEFT JOIN links l ON l.snippet = c.snippet AND l.tool = c.tool AND l.token "
+                                "= c.token AND l.n = c.n "
+                                "WHERE c.loss_result IS NOT NULL ORDER BY c.snippet, c.tool, c.token, c.n",
+                                &read, err);
     if (status != TFC_OK) return status;
     *out = tfc_arena_alloc(arena, (size_t)total, sizeof **out);
     if (!*out) status = tfc_fail_memory(err, "control");
@@ -55,6 +59,9 @@ static tfc_status read_judged(tfc_run_store *store, uint64_t seed, tfc_arena *ar
                       .own = sqlite3_column_double(read, 7),
                       .loss_call =
                           sqlite3_column_type(read, 9) == SQLITE_NULL ? NAN : sqlite3_column_double(read, 9)};
+        j->link_tool = column_copy(read, 10, arena);
+        j->link_args = column_copy(read, 11, arena);
+        j->link_result = column_copy(read, 12, arena);
         if (!j->text || !j->tool || !j->args || !j->result) status = tfc_fail_memory(err, "control");
         tfc_random random = tfc_random_stream(seed, (uint64_t)*n, 11, 0);
         j->order = tfc_random_next(&random);
@@ -74,31 +81,56 @@ static void swap_results(judged *all, int64_t n)
         }
 }
 
+/* The tokens of the call that goes before. */
+static tfc_status link_ids(const tfc_settings *settings, const judged *j, const tfc_tokenizer *tokenizer,
+                           tfc_call_ids *ids, tfc_arena *arena, tfc_error *err)
+{
+    const tfc_tool *leader = tfc_tools_find(settings->tools, j->link_tool);
+    if (!leader) return tfc_fail(err, TFC_ENOTFOUND, "the run has chains that begin with %s", j->link_tool);
+    return tfc_call_ids_make(ids, leader, j->link_args, j->link_result, TFC_EMPTY_ARROW, tokenizer, arena,
+                             err);
+}
+
+/* The losses that decide, with the other result: *with; *without is the least of those it has to beat, but
+ * for L(empty). */
 static tfc_status score_other(tfc_session *session, const tfc_settings *settings, const tfc_tool_plan *plan,
                               const judged *j, double *with, double *without, tfc_error *err)
 {
     const tfc_tokenizer *tokenizer = tfc_model_tokenizer(tfc_session_model(session));
     tfc_arena arena = {0};
     tfc_tokens x;
-    tfc_call_ids ids[2];
-    tfc_score_request requests[2];
+    tfc_call_ids ids[3] = {{0}}; /* with, without a result, the call that goes before */
+    tfc_score_request requests[3];
+    int n = j->link_tool ? 3 : 2;
     tfc_status status = tfc_tokens_make(&x, j->text, strlen(j->text), plan->context, tokenizer, &arena, err);
-    for (int r = 0; r < 2 && status == TFC_OK; r++) {
-        status = tfc_call_ids_make(&ids[r], plan->tool, j->args, r == 0 ? j->other : NULL,
-                                   settings->recipe.empty_call, tokenizer, &arena, err);
+    if (status == TFC_OK && n == 3) status = link_ids(settings, j, tokenizer, &ids[2], &arena, err);
+    int64_t n_link = ids[2].n_head + ids[2].n_tail;
+    int32_t *link = tfc_arena_alloc(&arena, (size_t)n_link, sizeof *link);
+    if (status == TFC_OK && !link) status = tfc_fail_memory(err, "control");
+    if (status == TFC_OK && n == 3) {
+        memcpy(link, ids[2].head, (size_t)ids[2].n_head * sizeof *link);
+        memcpy(link + ids[2].n_head, ids[2].tail, (size_t)ids[2].n_tail * sizeof *link);
+    }
+    for (int r = 0; r < n && status == TFC_OK; r++) {
+        if (r < 2)
+            status = tfc_call_ids_make(&ids[r], plan->tool, j->args, r == 0 ? j->other : NULL,
+                                       settings->recipe.empty_call, tokenizer, &arena, err);
         tfc_loss_request in = {.plan = plan,
                                .x = &x,
                                .i = j->token,
+                               .link_ids = link,
+                               .n_link = r < 2 ? n_link : 0,
                                .call_ids = ids[r].head,
                                .n_call = ids[r].n_head,
                                .tail_ids = ids[r].tail,
                                .n_tail = ids[r].n_tail};
         if (status == TFC_OK) status = tfc_loss_request_make(&in, tokenizer, &requests[r], &arena, err);
     }
-    if (status == TFC_OK) status = tfc_score(session, requests, 2, err);
+    if (status == TFC_OK) status = tfc_score(session, requests, n, err);
     if (status == TFC_OK) {
         *with = tfc_weighted_loss(requests[0].wants, requests[0].n_wants);
         *without = tfc_weighted_loss(requests[1].wants, requests[1].n_wants);
+        if (n == 3) *without = fmin(*without, tfc_weighted_loss(requests[2].wants, requests[2].n_wants));
     }
     tfc_arena_release(&arena);
     return status;

@@ -97,8 +97,8 @@ static bool demonstrated(const tfc_explain_params *params)
     return params->context && strcmp(params->context, "demonstrated") == 0;
 }
 
-static tfc_status make_plan(explained *e, const tfc_tool *tool, const tfc_explain_params *params,
-                            tfc_error *err)
+static tfc_status make_plan(explained *e, const tfc_tool *tool, const tfc_tools *tools,
+                            const tfc_explain_params *params, tfc_error *err)
 {
     if (params->context && !demonstrated(params) && strcmp(params->context, "prefix") != 0)
         return tfc_fail(err, TFC_EINVAL, "--context must be prefix or demonstrated, not '%s'",
@@ -108,7 +108,8 @@ static tfc_status make_plan(explained *e, const tfc_tool *tool, const tfc_explai
     /* A head that is given takes the place of the tool's own, which is then not made. */
     bool own_head = demonstrated(params) && !params->head;
     recipe.context = own_head ? TFC_CONTEXT_DEMONSTRATED : TFC_CONTEXT_PREFIX;
-    if (status == TFC_OK) status = tfc_tool_plan_init(&e->plan, tool, &recipe, e->tokenizer, err);
+    recipe.chains = own_head; /* the head shows them */
+    if (status == TFC_OK) status = tfc_tool_plan_init(&e->plan, tool, tools, &recipe, e->tokenizer, err);
     if (status == TFC_OK && demonstrated(params) && params->head) {
         e->plan.context = TFC_CONTEXT_DEMONSTRATED;
         status = tfc_head_tokens(params->head, e->tokenizer, &e->plan.head_ids, &e->plan.n_head, err);
@@ -172,7 +173,7 @@ tfc_status tfc_explain(tfc_session *session, const tfc_tools *tools, const tfc_e
         status = tfc_tool_call(tool, result->args, &context, &result->result, err);
         if (status != TFC_OK) tfc_error_prefix(err, "%s(%.80s)", result->tool, result->args);
     }
-    if (status == TFC_OK) status = make_plan(&e, tool, params, err);
+    if (status == TFC_OK) status = make_plan(&e, tool, tools, params, err);
     if (status == TFC_OK)
         status =
             tfc_tokens_make(&e.x, params->text, params->n_text, e.plan.context, e.tokenizer, &e.arena, err);

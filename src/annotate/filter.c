@@ -12,6 +12,7 @@ typedef struct verdict {
     int64_t snippet, token, n, at;
     char *tool, *args, *result;
     double loss_empty, loss_call, loss_result, gain, likelihood; /* likelihood NAN: not asked for */
+    double loss_before; /* of a chain's last call: the least loss with the calls before it alone; else NAN */
 } verdict;
 
 /* "Calculator=0.5,Calendar=1.0": the number for a tool; NAN when it is not named. */
@@ -48,6 +49,13 @@ static size_t result_tool(tfc_filter_result *result, const char *name)
     return result->n_tools++;
 }
 
+/* The least known loss without the candidate's result: without a call, with the calls before it in a chain.
+ */
+static double loss_without(sqlite3_stmt *read)
+{
+    return fmin(sqlite3_column_double(read, 4), column_number(read, 13));
+}
+
 static int64_t preference_of(sqlite3_stmt *read, tfc_choose choose)
 {
     const char *args = (const char *)sqlite3_column_text(read, 9);
@@ -61,7 +69,7 @@ static int64_t preference_of(sqlite3_stmt *read, tfc_choose choose)
 static tfc_status check_losses(sqlite3_stmt *read, const tfc_selection *selection, const char *tool,
                                double tau, tfc_error *err)
 {
-    double empty = sqlite3_column_double(read, 4), call = column_number(read, 5);
+    double empty = loss_without(read), call = column_number(read, 5);
     double with = column_number(read, 6), annotated = sqlite3_column_double(read, 8);
     double likelihood = column_number(read, 12), least = selection->annotated_likelihood;
     bool left_out = likelihood < least; /* false for NAN */
@@ -102,11 +110,14 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
                             const tfc_selection *selection, tfc_filter_result *result, tfc_error *err)
 {
     sqlite3_stmt *read, *write = NULL;
-    tfc_status status = tfc_run_store_query(store,
-                                            "SELECT snippet, tool, token, n, loss_empty, loss_call, "
-                                            "loss_result, result IS NULL, tau_f, args, at, (SELECT text FROM "
-                                            "snippets WHERE i = snippet), likelihood FROM candidates",
-                                            &read, err);
+    tfc_status status = tfc_run_store_query(
+        store,
+        "SELECT snippet, tool, token, n, loss_empty, loss_call, "
+        "loss_result, result IS NULL, tau_f, args, at, (SELECT text FROM "
+        "snippets WHERE i = snippet), likelihood, (SELECT min(loss_result) FROM links l WHERE l.snippet = "
+        "candidates.snippet AND "
+        "l.tool = candidates.tool AND l.token = candidates.token AND l.n = candidates.n) FROM candidates",
+        &read, err);
     if (status == TFC_OK)
         status = tfc_run_store_query(
             store,
@@ -117,7 +128,7 @@ static tfc_status judge_all(tfc_run_store *store, const tfc_filter_params *param
     while (status == TFC_OK && (code = sqlite3_step(read)) == SQLITE_ROW) {
         const char *tool = (const char *)sqlite3_column_text(read, 1);
         bool no_result = sqlite3_column_int(read, 7), no_call = sqlite3_column_type(read, 5) == SQLITE_NULL;
-        double empty = sqlite3_column_double(read, 4), call = sqlite3_column_double(read, 5);
+        double empty = loss_without(read), call = sqlite3_column_double(read, 5);
         double with = sqlite3_column_double(read, 6), annotated = sqlite3_column_double(read, 8), tau;
         status = tau_of_tool(params->tau_f_by_tool, tool, &tau, err);
         if (status != TFC_OK) break;
@@ -212,6 +223,7 @@ static void put_call(tfc_buffer *row, const verdict *call)
     tfc_buffer_printf(row, ",\"at\":%lld", (long long)call->at);
     put_loss(row, "loss_empty", call->loss_empty);
     put_loss(row, "loss_call", call->loss_call);
+    if (!isnan(call->loss_before)) put_loss(row, "loss_before", call->loss_before);
     put_loss(row, "loss_result", call->loss_result);
     put_loss(row, "gain", call->gain);
     put_loss(row, "likelihood", call->likelihood);
@@ -267,38 +279,63 @@ static char *column_dup(sqlite3_stmt *statement, int column, tfc_arena *arena)
     return text ? tfc_arena_strndup(arena, text, (size_t)sqlite3_column_bytes(statement, column)) : NULL;
 }
 
-/* The kept calls of one snippet, by place. */
-static tfc_status read_calls(tfc_run_store *store, sqlite3_stmt *read, int64_t snippet, tfc_arena *arena,
-                             verdict **calls, size_t *n_calls, tfc_filter_result *result, tfc_error *err)
+typedef struct verdicts {
+    verdict *items;
+    size_t n, capacity;
+} verdicts;
+
+/* tool, args, result, the three losses from `column` on; at from the caller. */
+static verdict *add_verdict(verdicts *all, sqlite3_stmt *read, int column, int64_t at, tfc_arena *arena)
 {
-    size_t capacity = 0;
-    *n_calls = 0;
-    *calls = NULL;
+    if (all->n == all->capacity) {
+        size_t capacity = all->capacity ? all->capacity * 2 : 16;
+        verdict *bigger = tfc_arena_alloc(arena, capacity, sizeof *bigger);
+        if (!bigger) return NULL;
+        if (all->n) memcpy(bigger, all->items, all->n * sizeof *bigger);
+        all->items = bigger;
+        all->capacity = capacity;
+    }
+    verdict *call = &all->items[all->n];
+    *call = (verdict){.tool = column_dup(read, column, arena),
+                      .args = column_dup(read, column + 1, arena),
+                      .result = column_dup(read, column + 2, arena),
+                      .at = at,
+                      .loss_empty = column_number(read, column + 3),
+                      .loss_call = column_number(read, column + 4),
+                      .loss_result = column_number(read, column + 5),
+                      .likelihood = NAN,
+                      .loss_before = NAN};
+    call->gain = fmin(call->loss_empty, call->loss_call) - call->loss_result;
+    if (!call->tool || !call->args || !call->result) return NULL;
+    all->n++;
+    return call;
+}
+
+/* The kept calls of one snippet, by place; those of a chain in their order. */
+static tfc_status read_calls(tfc_run_store *store, sqlite3_stmt *read, sqlite3_stmt *links, int64_t snippet,
+                             tfc_arena *arena, verdicts *calls, tfc_filter_result *result, tfc_error *err)
+{
+    *calls = (verdicts){0};
     sqlite3_bind_int64(read, 1, snippet);
-    int code;
+    int code = SQLITE_DONE;
     tfc_status status = TFC_OK;
-    while ((code = sqlite3_step(read)) == SQLITE_ROW && status == TFC_OK) {
-        if (*n_calls == capacity) {
-            verdict *bigger = tfc_arena_alloc(arena, capacity ? capacity * 2 : 16, sizeof *bigger);
-            if (bigger && capacity) memcpy(bigger, *calls, capacity * sizeof *bigger);
-            if (!bigger) status = tfc_fail_memory(err, "calls");
-            if (bigger) *calls = bigger, capacity = capacity ? capacity * 2 : 16;
+    while (status == TFC_OK && (code = sqlite3_step(read)) == SQLITE_ROW) {
+        int64_t at = sqlite3_column_int64(read, 6);
+        double before = NAN;
+        for (int i = 1; i <= 4; i++) sqlite3_bind_value(links, i, sqlite3_column_value(read, 7 + i));
+        while (status == TFC_OK && sqlite3_step(links) == SQLITE_ROW) {
+            const verdict *link = add_verdict(calls, links, 0, at, arena);
+            if (!link) status = tfc_fail_memory(err, "calls");
+            if (link) before = fmin(before, link->loss_result);
+            if (link) result->tools[result_tool(result, link->tool)].kept++;
         }
-        if (status != TFC_OK) break;
-        verdict *call = &(*calls)[(*n_calls)++];
-        call->tool = column_dup(read, 0, arena);
-        call->args = column_dup(read, 1, arena);
-        call->result = column_dup(read, 2, arena);
-        call->at = sqlite3_column_int64(read, 3);
-        call->loss_empty = column_number(read, 4);
-        call->loss_call = column_number(read, 5);
-        call->loss_result = column_number(read, 6);
-        call->likelihood = sqlite3_column_type(read, 7) == SQLITE_NULL ? NAN : sqlite3_column_double(read, 7);
-        call->gain = fmin(call->loss_empty, call->loss_call) - call->loss_result;
-        if (!call->tool || !call->args || !call->result)
-            status = tfc_fail_memory(err, "calls");
-        else
-            result->tools[result_tool(result, call->tool)].kept++;
+        sqlite3_reset(links);
+        verdict *call = status == TFC_OK ? add_verdict(calls, read, 0, at, arena) : NULL;
+        if (!call) return tfc_fail_memory(err, "calls");
+        call->likelihood = column_number(read, 7);
+        call->loss_before = before;
+        call->gain = fmin(fmin(call->loss_empty, call->loss_call), before) - call->loss_result;
+        result->tools[result_tool(result, call->tool)].kept++;
     }
     if (status == TFC_OK && code != SQLITE_DONE) status = tfc_run_store_fail(store, err);
     sqlite3_reset(read);
@@ -318,35 +355,43 @@ static tfc_status write_plain(tfc_buffer *row, const char *id, const char *text,
 static tfc_status write_sets(tfc_run_store *store, tfc_file_writer *dataset, tfc_file_writer *plain,
                              tfc_filter_result *result, tfc_error *err)
 {
-    sqlite3_stmt *snippets, *calls = NULL;
+    sqlite3_stmt *snippets, *calls = NULL, *links = NULL;
     tfc_status status =
         tfc_run_store_query(store, "SELECT i, id, text FROM snippets ORDER BY i", &snippets, err);
     if (status == TFC_OK)
         status = tfc_run_store_query(
             store,
             "SELECT tool, args, coalesce((SELECT o.result FROM other_results o WHERE o.snippet = c.snippet "
-            "AND o.tool = c.tool AND o.token = c.token AND o.n = c.n), result), at, loss_empty, loss_call, "
-            "loss_result, likelihood FROM candidates c WHERE snippet = ? AND kept ORDER BY at, tool, n",
+            "AND o.tool = c.tool AND o.token = c.token AND o.n = c.n), result), loss_empty, loss_call, "
+            "loss_result, at, likelihood, snippet, tool, token, n FROM candidates c WHERE snippet = ? AND "
+            "kept "
+            "ORDER BY at, tool, n",
             &calls, err);
+    if (status == TFC_OK)
+        status = tfc_run_store_query(store,
+                                     "SELECT link_tool, l.args, l.result, loss_empty, l.loss_call, "
+                                     "l.loss_result FROM links l JOIN candidates "
+                                     "USING(snippet, tool, token, n) WHERE snippet = ? AND tool = ? AND "
+                                     "token = ? AND n = ? ORDER BY link",
+                                     &links, err);
     int code = SQLITE_DONE;
     while (status == TFC_OK && (code = sqlite3_step(snippets)) == SQLITE_ROW) {
         tfc_arena arena = {0};
         tfc_buffer row;
         tfc_buffer_init(&row, 64 << 20);
-        verdict *kept;
-        size_t n_kept;
+        verdicts kept;
         const char *id = (const char *)sqlite3_column_text(snippets, 1);
         const char *text = (const char *)sqlite3_column_text(snippets, 2);
         size_t n_text = (size_t)sqlite3_column_bytes(snippets, 2);
         result->snippets++;
         status =
-            read_calls(store, calls, sqlite3_column_int64(snippets, 0), &arena, &kept, &n_kept, result, err);
-        if (status == TFC_OK && n_kept > 0) {
+            read_calls(store, calls, links, sqlite3_column_int64(snippets, 0), &arena, &kept, result, err);
+        if (status == TFC_OK && kept.n > 0) {
             result->texts++;
-            result->calls += (int64_t)n_kept;
+            result->calls += (int64_t)kept.n;
             /* Results were cleaned and cut by their tool's limit when they were scored; the cap here only
              * guards. */
-            status = write_row(&row, id, text, n_text, kept, n_kept, (size_t)1 << 20, err);
+            status = write_row(&row, id, text, n_text, kept.items, kept.n, (size_t)1 << 20, err);
             if (status == TFC_OK) status = tfc_file_writer_write(dataset, row.data, row.n, err);
         } else if (status == TFC_OK) {
             status = write_plain(&row, id, text, n_text, err);
@@ -358,6 +403,7 @@ static tfc_status write_sets(tfc_run_store *store, tfc_file_writer *dataset, tfc
     if (status == TFC_OK && code != SQLITE_DONE) status = tfc_run_store_fail(store, err);
     sqlite3_finalize(snippets);
     sqlite3_finalize(calls);
+    sqlite3_finalize(links);
     return status;
 }
 

@@ -75,7 +75,7 @@ tfc_status tfc_loss_request_make(const tfc_loss_request *in, const tfc_tokenizer
                                  tfc_score_request *request, tfc_arena *arena, tfc_error *err)
 {
     const tfc_tokens *x = in->x;
-    int64_t span = tfc_loss_span(x, in->i), n_z = in->n_call + in->n_tail;
+    int64_t span = tfc_loss_span(x, in->i), n_z = in->n_link + in->n_call + in->n_tail;
     bool bos = in->plan->context == TFC_CONTEXT_PREFIX && tfc_tokenizer_adds_bos(tokenizer);
     int64_t total = in->plan->n_head + (bos ? 1 : 0) + in->i + n_z + span, n = 0;
     int32_t *ids = tfc_arena_alloc(arena, (size_t)total, sizeof *ids);
@@ -86,6 +86,7 @@ tfc_status tfc_loss_request_make(const tfc_loss_request *in, const tfc_tokenizer
         n = append_ids(ids, n, in->plan->head_ids, in->plan->n_head);
         n = append_ids(ids, n, x->ids, in->i);
     }
+    n = append_ids(ids, n, in->link_ids, in->n_link);
     n = append_ids(ids, n, in->call_ids, in->n_call);
     n = append_ids(ids, n, in->tail_ids, in->n_tail);
     if (in->plan->context == TFC_CONTEXT_PREFIX) n = append_ids(ids, n, x->ids, in->i);

@@ -2,7 +2,9 @@
  *
  * Where the call stands decides the sequence (ids of each part are tokenised alone):
  *   prefix        L(empty) = x            L(z) = z + x           (bos first where the model has one)
- *   demonstrated  L(empty) = H + x        L(z) = H + x_<i + z + x_i…x_{i+4} */
+ *   demonstrated  L(empty) = H + x        L(z) = H + x_<i + z + x_i…x_{i+4}
+ *
+ * z is a call, or a chain of two. */
 #ifndef TFC_ANNOTATE_LOSSES_H
 #define TFC_ANNOTATE_LOSSES_H
 
@@ -36,6 +38,8 @@ typedef struct tfc_loss_request {
     const tfc_tool_plan *plan;
     const tfc_tokens *x;
     int64_t i;
+    const int32_t *link_ids; /* a finished call that goes before, or NULL */
+    int64_t n_link;
     const int32_t *call_ids; /* ` [Name(args) ->` */
     int64_t n_call;
     const int32_t *tail_ids; /* ` result]` or ` ]` */

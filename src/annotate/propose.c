@@ -103,12 +103,13 @@ static bool sampled_args(const tfc_tool *tool, const char *sample, size_t n, tfc
     return true;
 }
 
-/* The sequence that a sample continues: scan context, x_<i, ` [Name(`. */
-static int32_t *sample_prompt(tfc_group *group, int64_t place, int64_t *n, tfc_error *err)
+/* The sequence that a sample continues: scan context, x_<i, the call that goes before, ` [Name(`. */
+static int32_t *sample_prompt(tfc_group *group, int64_t place, const tfc_link *link, int64_t *n,
+                              tfc_error *err)
 {
     const tfc_work *work = &group->works[group->place_work[place]];
-    int64_t i = group->places[place].token, n_scan = work->n_scan;
-    *n = n_scan + i + work->plan->n_open;
+    int64_t i = group->places[place].token, n_scan = work->n_scan, n_link = link ? link->n_ids : 0;
+    *n = n_scan + i + n_link + work->plan->n_open;
     int32_t *ids = tfc_arena_alloc(&group->arena, (size_t)*n, sizeof *ids);
     if (!ids) {
         tfc_fail_memory(err, "samples");
@@ -116,22 +117,26 @@ static int32_t *sample_prompt(tfc_group *group, int64_t place, int64_t *n, tfc_e
     }
     if (n_scan) memcpy(ids, work->scan_ids, (size_t)n_scan * sizeof *ids);
     if (i) memcpy(ids + n_scan, work->x->ids, (size_t)i * sizeof *ids);
-    memcpy(ids + n_scan + i, work->plan->open_ids, (size_t)work->plan->n_open * sizeof *ids);
+    if (n_link) memcpy(ids + n_scan + i, link->ids, (size_t)n_link * sizeof *ids);
+    memcpy(ids + n_scan + i + n_link, work->plan->open_ids, (size_t)work->plan->n_open * sizeof *ids);
     return ids;
 }
 
-static tfc_status make_samples(tfc_group *group, int64_t place, tfc_sample_request *requests, int64_t *owners,
-                               int64_t *n, tfc_error *err)
+tfc_status tfc_group_request_samples(tfc_group *group, int64_t place, const tfc_link *link,
+                                     tfc_sample_request *requests, int64_t *n, tfc_error *err)
 {
     const tfc_settings *settings = group->settings;
     const tfc_recipe *recipe = &settings->recipe;
     const tfc_work *work = &group->works[group->place_work[place]];
     const tfc_snippet *snippet = group->snippets[work->snippet];
     int64_t n_ids, m = recipe->temperature == 0 ? 1 : work->plan->m;
-    int32_t *ids = sample_prompt(group, place, &n_ids, err);
+    int32_t *ids = sample_prompt(group, place, link, &n_ids, err);
     if (!ids) return TFC_ENOMEM;
     uint64_t key = tfc_hash_bytes(snippet->id, strlen(snippet->id), 3);
     key = tfc_hash_bytes(work->plan->tool->name, strlen(work->plan->tool->name), key);
+    if (link)
+        key = tfc_hash_bytes(link->args, strlen(link->args),
+                             tfc_hash_bytes(link->tool, strlen(link->tool), key));
     for (int64_t j = 0; j < m; j++) {
         tfc_random stream = tfc_random_stream(key, (uint64_t)group->places[place].token, (uint64_t)j, 0);
         tfc_sample_request *request = &requests[*n];
@@ -148,29 +153,37 @@ static tfc_status make_samples(tfc_group *group, int64_t place, tfc_sample_reque
             request->stop = sample_ended, request->context = (void *)(uintptr_t)group->tokenizer;
         request->new_ids = tfc_arena_alloc(&group->arena, (size_t)request->max_new, sizeof *request->new_ids);
         if (!request->new_ids) return tfc_fail_memory(err, "samples");
-        owners[(*n)++] = place;
+        ++*n;
     }
     return TFC_OK;
+}
+
+tfc_status tfc_group_sampled_args(tfc_group *group, const tfc_sample_request *request, const tfc_tool *tool,
+                                  const char **args, size_t *n_args, const char **error, tfc_error *err)
+{
+    char *text;
+    size_t n;
+    *error = NULL;
+    tfc_status status =
+        tfc_detokenize(group->tokenizer, request->new_ids, request->n_new, false, &text, &n, err);
+    if (status != TFC_OK) return status;
+    if (!sampled_args(tool, text, n, &group->arena, args, n_args) || memchr(*args, '\0', *n_args)) {
+        *error = "does not parse: the sample is no finished call";
+        *n_args = strnlen(text, n);
+        *args = tfc_arena_strndup(&group->arena, text, *n_args);
+    }
+    tfc_text_free(text);
+    return *args ? TFC_OK : tfc_fail_memory(err, "sample");
 }
 
 static tfc_status read_sample(tfc_group *group, const tfc_sample_request *request, int64_t place,
                               int64_t first, tfc_error *err)
 {
     const tfc_tool *tool = group->works[group->place_work[place]].plan->tool;
-    char *text;
-    size_t n, n_args = 0;
+    size_t n_args = 0;
     const char *args = NULL, *error = NULL;
-    tfc_status status =
-        tfc_detokenize(group->tokenizer, request->new_ids, request->n_new, false, &text, &n, err);
-    if (status != TFC_OK) return status;
-    if (!sampled_args(tool, text, n, &group->arena, &args, &n_args) || memchr(args, '\0', n_args)) {
-        error = "does not parse: the sample is no finished call";
-        args = text;
-        n_args = strnlen(text, n);
-    }
-    status = add_proposal(group, place, first, args, n_args, error, "sample", err);
-    tfc_text_free(text);
-    return status;
+    tfc_status status = tfc_group_sampled_args(group, request, tool, &args, &n_args, &error, err);
+    return status == TFC_OK ? add_proposal(group, place, first, args, n_args, error, "sample", err) : status;
 }
 
 static tfc_status enumerate_place(tfc_group *group, int64_t place, tfc_error *err)
@@ -207,7 +220,9 @@ tfc_status tfc_group_propose(tfc_group *group, tfc_error *err)
         if (group->places[p].reason || work->plan->proposer == TFC_PROPOSER_ENUMERATE ||
             takes_no_arguments(group, work))
             continue;
-        status = make_samples(group, p, requests, owners, &n, err);
+        int64_t own = n;
+        status = tfc_group_request_samples(group, p, NULL, requests, &n, err);
+        while (own < n) owners[own++] = p;
     }
     if (status == TFC_OK && n > 0) status = tfc_sample(group->session, requests, n, err);
     /* Candidates in the order of the places, whichever way they came. */

@@ -153,6 +153,7 @@ static tfc_status read_selection(tfc_json *json, tfc_recipe *recipe, tfc_error *
     int choose = TFC_CHOOSE_GAIN, head = TFC_HEAD_DEMONSTRATIONS, filter = TFC_FILTER_GAIN,
         results = TFC_RESULTS_OWN;
     tfc_status status = int_or(json, "max_operands", 2, 3, &recipe->max_operands, 2, err);
+    if (status == TFC_OK) status = bool_or(json, "chains", &recipe->chains, err);
     if (status == TFC_OK) status = bool_or(json, "repeat_operands", &recipe->repeat_operands, err);
     if (status == TFC_OK) status = bool_or(json, "number_words", &recipe->number_words, err);
     if (status == TFC_OK)
@@ -192,6 +193,7 @@ static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err
                                        "snippet_tokens",
                                        "max_operands",
                                        "repeat_operands",
+                                       "chains",
                                        "choose",
                                        "max_ambiguous",
                                        "head",

@@ -21,7 +21,12 @@ static const char schema[] =
     "  result TEXT, error TEXT, loss_empty REAL, loss_call REAL, loss_result REAL, gain REAL,"
     "  tau_f REAL NOT NULL, kept INTEGER NOT NULL, reason TEXT NOT NULL, likelihood REAL,"
     "  preference INTEGER,"
-    "  PRIMARY KEY(snippet, tool, token, n)) WITHOUT ROWID;";
+    "  PRIMARY KEY(snippet, tool, token, n)) WITHOUT ROWID;"
+    /* Calls that go before a candidate in a chain; link counts them from 0. */
+    "CREATE TABLE IF NOT EXISTS links("
+    "  snippet INTEGER NOT NULL, tool TEXT NOT NULL, token INTEGER NOT NULL, n INTEGER NOT NULL,"
+    "  link INTEGER NOT NULL, link_tool TEXT NOT NULL, args TEXT NOT NULL, result TEXT NOT NULL,"
+    "  loss_call REAL, loss_result REAL, PRIMARY KEY(snippet, tool, token, n, link)) WITHOUT ROWID;";
 
 tfc_status tfc_run_store_fail(const tfc_run_store *store, tfc_error *err)
 {
@@ -77,6 +82,9 @@ static tfc_status prepare_all(tfc_run_store *store, tfc_error *err)
         status = tfc_run_store_query(
             store, "INSERT OR REPLACE INTO candidates VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL)",
             &store->put_candidate, err);
+    if (status == TFC_OK)
+        status = tfc_run_store_query(store, "INSERT OR REPLACE INTO links VALUES(?,?,?,?,0,?,?,?,?,?)",
+                                     &store->put_link, err);
     return status;
 }
 
@@ -126,6 +134,7 @@ void tfc_run_store_close(tfc_run_store *store)
     sqlite3_finalize(store->put_snippet);
     sqlite3_finalize(store->put_place);
     sqlite3_finalize(store->put_candidate);
+    sqlite3_finalize(store->put_link);
     if (store->db) sqlite3_close(store->db);
     tfc_free(store->path);
     memset(store, 0, sizeof *store);
@@ -218,10 +227,26 @@ tfc_status tfc_run_store_put_place(tfc_run_store *store, const tfc_place *place,
     return step_once(store, s, err);
 }
 
+static tfc_status put_link(tfc_run_store *store, const tfc_candidate *c, tfc_error *err)
+{
+    sqlite3_stmt *s = store->put_link;
+    sqlite3_bind_int64(s, 1, c->snippet);
+    bind_text(s, 2, c->tool);
+    sqlite3_bind_int64(s, 3, c->token);
+    sqlite3_bind_int64(s, 4, c->n);
+    bind_text(s, 5, c->link->tool);
+    bind_text(s, 6, c->link->args);
+    bind_text(s, 7, c->link->result);
+    bind_number(s, 8, c->link->loss_call);
+    bind_number(s, 9, c->link->loss_result);
+    return step_once(store, s, err);
+}
+
 tfc_status tfc_run_store_put_candidate(tfc_run_store *store, const tfc_candidate *c, tfc_error *err)
 {
     sqlite3_stmt *s = store->put_candidate;
     double baseline = fmin(c->loss_empty, c->loss_call);
+    if (c->link) baseline = fmin(baseline, c->link->loss_result);
     sqlite3_bind_int64(s, 1, c->snippet);
     bind_text(s, 2, c->tool);
     sqlite3_bind_int64(s, 3, c->token);
@@ -241,5 +266,6 @@ tfc_status tfc_run_store_put_candidate(tfc_run_store *store, const tfc_candidate
     sqlite3_bind_int(s, 16, c->kept);
     bind_text(s, 17, c->reason);
     bind_number(s, 18, c->likelihood);
-    return step_once(store, s, err);
+    tfc_status status = step_once(store, s, err);
+    return status == TFC_OK && c->link ? put_link(store, c, err) : status;
 }

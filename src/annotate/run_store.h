@@ -6,11 +6,12 @@
 #include <sqlite3.h>
 
 #include "base/memory.h"
+#include "toolformer/tools.h"
 
 typedef struct tfc_run_store {
     sqlite3 *db;
     char *path;
-    sqlite3_stmt *put_snippet, *put_place, *put_candidate;
+    sqlite3_stmt *put_snippet, *put_place, *put_candidate, *put_link;
 } tfc_run_store;
 
 /* A place where a call was tried. */
@@ -24,6 +25,17 @@ typedef struct tfc_place {
     const char *reason; /* why nothing was tried there, or NULL */
 } tfc_place;
 
+/* The call that goes before another one in a chain, at one place: e(link) e(candidate). The candidates of the
+ * place share it. Losses NAN: not computed. */
+typedef struct tfc_link {
+    const tfc_tool *of; /* the tool of the call */
+    const char *tool, *args, *result;
+    double loss_call, loss_result; /* L_i of this call alone, without and with its result */
+    const int32_t *ids;            /* [n_ids] its tokens, result and bracket included */
+    int64_t n_head, n_ids;         /* n_head: up to the arrow */
+    bool chosen;                   /* a scratch mark of the scoring */
+} tfc_link;
+
 /* A call that was proposed there. Losses: NAN = not computed. */
 typedef struct tfc_candidate {
     int64_t snippet;
@@ -36,6 +48,8 @@ typedef struct tfc_candidate {
     const char *result;   /* NULL: none */
     const char *error;    /* why there is none */
     double loss_empty, loss_call, loss_result;
+    tfc_link
+        *link; /* what goes before it in a chain; then the losses are those of the whole chain; or NULL */
     double likelihood;   /* log p(call | what the model sees there, x_<i); NAN where nothing asks for it */
     double tau_f;        /* judged with */
     bool kept, unlikely; /* unlikely: below the recipe's least likelihood */

@@ -54,7 +54,8 @@ static tfc_status scan_context(tfc_group *group, tfc_work *work, tfc_error *err)
         return TFC_OK;
     }
     const tfc_snippet *snippet = group->snippets[work->snippet];
-    char *prompt = tfc_tool_prompt(plan->tool, NULL, snippet->text, snippet->n_bytes, err);
+    char *prompt = tfc_tool_prompt(plan->tool, plan->n_leaders ? group->settings->tools : NULL, snippet->text,
+                                   snippet->n_bytes, err);
     if (!prompt) return err ? err->status : TFC_ENOMEM;
     int32_t *ids;
     tfc_status status = tfc_head_tokens(prompt, group->tokenizer, &ids, &work->n_scan, err);
@@ -77,12 +78,7 @@ static tfc_status mark_allowed(tfc_group *group, tfc_work *work, tfc_error *err)
 {
     const tfc_tool_plan *plan = work->plan;
     const tfc_snippet *snippet = group->snippets[work->snippet];
-    const tfc_recipe *recipe = &group->settings->recipe;
-    const tfc_enumerate_params enumerating = {.max_numbers = (size_t)recipe->max_numbers,
-                                              .max_args = (size_t)recipe->max_enumerated,
-                                              .max_operands = (int)recipe->max_operands,
-                                              .words = recipe->number_words,
-                                              .repeat = recipe->repeat_operands};
+    const tfc_enumerate_params enumerating = tfc_group_enumerating(group);
     for (int64_t i = 0; i < work->x->n; i++) {
         size_t at = work->x->start[i];
         bool allowed = work->x->boundary[i] && has_context(group, work, i);
@@ -91,13 +87,17 @@ static tfc_status mark_allowed(tfc_group *group, tfc_work *work, tfc_error *err)
         if (allowed && plan->proposer != TFC_PROPOSER_SAMPLE) {
             tfc_error own;
             tfc_error_init(&own);
+            bool chain = false;
             allowed = plan->tool->enumerate(snippet->text, snippet->n_bytes, at, NULL, &enumerating,
-                                            &work->proposals[i], &own) &&
-                      (work->proposals[i].n_args > 0 || plan->proposer == TFC_PROPOSER_BOTH);
-            if (own.status != TFC_OK) {
+                                            &work->proposals[i], &own);
+            tfc_status status = own.status;
+            if (status == TFC_OK && allowed) status = tfc_chain_enumerate(group, work, i, &chain, &own);
+            if (status != TFC_OK) {
                 if (err) *err = own;
-                return own.status;
+                return status;
             }
+            allowed =
+                allowed && (work->proposals[i].n_args > 0 || chain || plan->proposer == TFC_PROPOSER_BOTH);
         }
         work->allowed[i] = allowed;
         work->p[i] = -1;
@@ -120,7 +120,8 @@ static tfc_status add_work(tfc_group *group, int64_t s, const tfc_tool_plan *pla
         return tfc_fail_memory(err, "scan");
     group->n_works++;
     group->counts[s].wanted++;
-    return mark_allowed(group, work, err);
+    status = tfc_chain_leaders(group, work, err);
+    return status == TFC_OK ? mark_allowed(group, work, err) : status;
 }
 
 static tfc_status make_works(tfc_group *group, tfc_error *err)
@@ -205,37 +206,48 @@ static void read_probabilities(const tfc_score_request *request, tfc_work *work)
     work->scanned = true;
 }
 
+/* Without a filter no loss decides. */
+static bool prunes_places(const tfc_group *group)
+{
+    return group->settings->pruning && group->settings->recipe.filter == TFC_FILTER_GAIN;
+}
+
+/* No call can stand anywhere in x: nothing of it need be read. */
+static bool can_be_skipped(const tfc_group *group, const tfc_work *work)
+{
+    bool allowed = false;
+    for (int64_t i = 0; i < work->x->n && !allowed; i++) allowed = work->allowed[i];
+    return !allowed && group->settings->pruning;
+}
+
 /* L_i(empty) for every work: over H + x, where the same pass gives p_i, or over (bos +) x. */
 static tfc_status scan_losses(tfc_group *group, tfc_error *err)
 {
     int32_t bos = tfc_tokenizer_bos(group->tokenizer);
     int64_t n_bos = tfc_tokenizer_adds_bos(group->tokenizer) ? 1 : 0;
     tfc_score_request *requests = tfc_arena_alloc(&group->arena, (size_t)group->n_works, sizeof *requests);
-    if (!requests) return tfc_fail_memory(err, "scan");
+    int64_t *owner = tfc_arena_alloc(&group->arena, (size_t)group->n_works, sizeof *owner), n = 0;
+    if (!requests || !owner) return tfc_fail_memory(err, "scan");
     tfc_status status = TFC_OK;
     for (int64_t w = 0; w < group->n_works && status == TFC_OK; w++) {
         tfc_work *work = &group->works[w];
         bool head = work->plan->context == TFC_CONTEXT_DEMONSTRATED;
+        if (can_be_skipped(group, work)) continue;
         if (head) status = scan_context(group, work, err);
         if (status == TFC_OK)
             status = scan_request(group, work, head ? work->scan_ids : &bos, head ? work->n_scan : n_bos,
-                                  true, head, &requests[w], err);
+                                  true, head, &requests[n], err);
+        owner[n++] = w;
     }
-    if (status == TFC_OK) status = tfc_score(group->session, requests, group->n_works, err);
-    for (int64_t w = 0; w < group->n_works && status == TFC_OK; w++) {
-        tfc_work *work = &group->works[w];
+    if (status == TFC_OK) status = tfc_score(group->session, requests, n, err);
+    for (int64_t r = 0; r < n && status == TFC_OK; r++) {
+        tfc_work *work = &group->works[owner[r]];
         bool head = work->plan->context == TFC_CONTEXT_DEMONSTRATED;
         status =
-            read_lps(group, &requests[w], head ? work->n_scan : n_bos, work->x->n, work->loss_empty, err);
-        if (head) read_probabilities(&requests[w], work);
+            read_lps(group, &requests[r], head ? work->n_scan : n_bos, work->x->n, work->loss_empty, err);
+        if (head) read_probabilities(&requests[r], work);
     }
     return status;
-}
-
-/* Without a filter no loss decides. */
-static bool prunes_places(const tfc_group *group)
-{
-    return group->settings->pruning && group->settings->recipe.filter == TFC_FILTER_GAIN;
 }
 
 static bool can_pass_anywhere(const tfc_work *work)
@@ -256,7 +268,7 @@ static tfc_status scan_probabilities(tfc_group *group, tfc_error *err)
     for (int64_t w = 0; w < group->n_works && status == TFC_OK; w++) {
         tfc_work *work = &group->works[w];
         if (work->scanned) continue;
-        if (prunes_places(group) && !can_pass_anywhere(work)) {
+        if (can_be_skipped(group, work) || (prunes_places(group) && !can_pass_anywhere(work))) {
             group->counts[work->snippet].pruned_scans++;
             continue;
         }

@@ -108,9 +108,7 @@ static tfc_status drop_ambiguous(const tfc_selection *selection, tfc_run_store *
     " (candidates.preference, " score_this ", other.tool, other.n))"
 /* clang-format on */
 #define DRAW_SQL(t) "draw('choose', " t ".tool, " t ".snippet, " t ".token, " t ".n)"
-static const char settle_by_gain[] =
-    SETTLE_SQL("gains more", "min(other.loss_empty, other.loss_call) - other.loss_result",
-               "min(candidates.loss_empty, candidates.loss_call) - candidates.loss_result");
+static const char settle_by_gain[] = SETTLE_SQL("gains more", "other.gain", "candidates.gain");
 static const char settle_by_likelihood[] =
     SETTLE_SQL("is preferred", "other.likelihood", "candidates.likelihood");
 static const char settle_by_draw[] = SETTLE_SQL("was drawn", DRAW_SQL("other"), DRAW_SQL("candidates"));
@@ -131,6 +129,29 @@ static tfc_status choose_one(const tfc_selection *selection, tfc_run_store *stor
     return status == TFC_OK ? tfc_run_store_exec(store, settle_by_likelihood, err) : status;
 }
 
+/* A chain that passes beats its first call with its result, whatever that call gains by itself. */
+static const char drop_beginnings[] =
+    "UPDATE candidates SET kept = 0, reason = 'a chain that begins with this call passes here' WHERE kept"
+    " AND EXISTS (SELECT 1 FROM candidates AS chain JOIN links USING(snippet, tool, token, n) WHERE "
+    "chain.kept"
+    " AND snippet = candidates.snippet AND chain.at = candidates.at AND links.link_tool = candidates.tool"
+    " AND links.args = candidates.args)"
+    " AND NOT EXISTS (SELECT 1 FROM links AS own WHERE own.snippet = candidates.snippet AND own.tool ="
+    " candidates.tool AND own.token = candidates.token AND own.n = candidates.n)";
+
+/* What a chain says stands in the text from its first place on. */
+static const char drop_repetitions[] =
+    "UPDATE candidates SET kept = 0, reason = 'the same chain stands earlier in the text' WHERE kept AND "
+    "EXISTS ("
+    " SELECT 1 FROM links AS own JOIN links AS earlier USING(snippet, tool, link, link_tool, args) JOIN "
+    "candidates"
+    " AS other ON other.snippet = earlier.snippet AND other.tool = earlier.tool AND other.token = "
+    "earlier.token AND"
+    " other.n = earlier.n WHERE own.snippet = candidates.snippet AND own.tool = candidates.tool AND "
+    "own.token ="
+    " candidates.token AND own.n = candidates.n AND other.kept AND other.args = candidates.args AND"
+    " other.at < candidates.at)";
+
 static tfc_status limit_calls(const tfc_selection *selection, tfc_run_store *store, tfc_error *err)
 {
     char sql[512];
@@ -147,7 +168,9 @@ tfc_status tfc_selection_settle(const tfc_selection *selection, tfc_run_store *s
                                 tfc_filter_result *result, tfc_error *err)
 {
     tfc_status status = drop_ambiguous(selection, store, result, err);
+    if (status == TFC_OK) status = tfc_run_store_exec(store, drop_beginnings, err);
     if (status == TFC_OK) status = choose_one(selection, store, err);
+    if (status == TFC_OK) status = tfc_run_store_exec(store, drop_repetitions, err);
     if (status == TFC_OK) status = limit_calls(selection, store, err);
     return status;
 }

@@ -43,6 +43,7 @@ static tfc_status recipe_override(tfc_recipe *recipe, const tfc_annotate_params 
     if (params->max_enumerated > 0) recipe->max_enumerated = params->max_enumerated;
     if (!isnan(params->min_likelihood)) recipe->min_likelihood = params->min_likelihood;
     if (params->number_words >= 0) recipe->number_words = params->number_words != 0;
+    if (params->chains >= 0) recipe->chains = params->chains != 0;
     if (params->repeat_operands >= 0) recipe->repeat_operands = params->repeat_operands != 0;
     if (params->max_ambiguous > 0) recipe->max_ambiguous = params->max_ambiguous;
     if (params->snippet_tokens > 0) recipe->snippet_tokens = params->snippet_tokens;
@@ -110,8 +111,17 @@ tfc_status tfc_head_tokens(const char *head, const tfc_tokenizer *tokenizer, int
     return tfc_tokenize(tokenizer, head, strlen(head), flags, ids, n, err);
 }
 
-tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const tfc_recipe *recipe,
-                              const tfc_tokenizer *tokenizer, tfc_error *err)
+/* Of the tools that this one may follow, those that are there. */
+static void find_leaders(tfc_tool_plan *plan, const tfc_tools *tools)
+{
+    for (size_t i = 0; i < plan->tool->n_after && plan->n_leaders < TFC_RECIPE_TOOLS; i++) {
+        const tfc_tool *leader = tfc_tools_find(tools, plan->tool->after[i]);
+        if (leader) plan->leaders[plan->n_leaders++] = leader;
+    }
+}
+
+tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const tfc_tools *tools,
+                              const tfc_recipe *recipe, const tfc_tokenizer *tokenizer, tfc_error *err)
 {
     static const tfc_tool_choices none = {
         .tau_s = NAN, .tau_f = NAN, .k = -1, .m = -1, .context = -1, .proposer = -1, .narrow_places = -1};
@@ -119,6 +129,8 @@ tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const t
     for (size_t i = 0; i < recipe->n_tools; i++)
         if (strcmp(recipe->tools[i].tool, tool->name) == 0) own = &recipe->tools[i];
     *plan = (tfc_tool_plan){.tool = tool};
+    if (!recipe->chains) tools = NULL;
+    if (tools) find_leaders(plan, tools);
     plan->context = own->context >= 0 ? (tfc_context)own->context : recipe->context;
     plan->proposer = own->proposer >= 0 ? (tfc_proposer)own->proposer : recipe->proposer;
     if (!tool->enumerates) plan->proposer = TFC_PROPOSER_SAMPLE;
@@ -134,7 +146,7 @@ tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const t
     if (status == TFC_OK)
         status = tfc_tokenize(tokenizer, open, strlen(open), 0, &plan->open_ids, &plan->n_open, err);
     if (status == TFC_OK && plan->context == TFC_CONTEXT_DEMONSTRATED) {
-        char *head = recipe->head == TFC_HEAD_NONE ? tfc_strdup("") : tfc_tool_head(tool, NULL, err);
+        char *head = recipe->head == TFC_HEAD_NONE ? tfc_strdup("") : tfc_tool_head(tool, tools, err);
         status = head ? tfc_head_tokens(head, tokenizer, &plan->head_ids, &plan->n_head, err) : TFC_ENOMEM;
         tfc_text_free(head);
     }
@@ -166,8 +178,8 @@ tfc_status tfc_settings_init(tfc_settings *settings, const tfc_annotate_params *
         status =
             tfc_fail(err, TFC_EINVAL, "1 to %d tools are needed to annotate, not %zu", TFC_RECIPE_TOOLS, n);
     for (size_t i = 0; i < n && status == TFC_OK; i++) {
-        status = tfc_tool_plan_init(&settings->plans[i], tfc_tools_at(settings->tools, i), &settings->recipe,
-                                    tokenizer, err);
+        status = tfc_tool_plan_init(&settings->plans[i], tfc_tools_at(settings->tools, i), settings->tools,
+                                    &settings->recipe, tokenizer, err);
         if (status == TFC_OK) settings->n_plans++;
     }
     if (status != TFC_OK) tfc_settings_release(settings);
@@ -241,6 +253,10 @@ static void put_plan(tfc_buffer *json, const tfc_tool_plan *plan)
                       plan->proposer == TFC_PROPOSER_SAMPLE      ? "sample"
                       : plan->proposer == TFC_PROPOSER_ENUMERATE ? "enumerate"
                                                                  : "both");
+    tfc_buffer_puts(json, "\"after\":[");
+    for (size_t i = 0; i < plan->n_leaders; i++)
+        tfc_buffer_printf(json, "%s\"%s\"", i ? "," : "", plan->leaders[i]->name);
+    tfc_buffer_puts(json, "],");
     put_number(json, "tau_s", plan->tau_s);
     put_number(json, "tau_f", plan->tau_f);
     tfc_buffer_printf(json, "\"k\":%lld,\"m\":%lld,\"narrow_places\":%s}", (long long)plan->k,

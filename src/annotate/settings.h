@@ -16,6 +16,8 @@ typedef struct tfc_tool_plan {
     double tau_s, tau_f;
     int64_t k, m;
     bool narrow;
+    const tfc_tool *leaders[TFC_RECIPE_TOOLS]; /* [n_leaders] tools whose calls may go before in a chain */
+    size_t n_leaders;
     int32_t *begin_ids; /* <API> */
     int64_t n_begin;
     int32_t *open_ids; /* ` [Name(` */
@@ -38,9 +40,10 @@ tfc_status tfc_settings_init(tfc_settings *settings, const tfc_annotate_params *
                              const tfc_tokenizer *tokenizer, tfc_error *err);
 void tfc_settings_release(tfc_settings *settings);
 
-/* A tool's plan by the settings' recipe; released with tfc_tool_plan_release. */
-tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const tfc_recipe *recipe,
-                              const tfc_tokenizer *tokenizer, tfc_error *err);
+/* A tool's plan by the settings' recipe; released with tfc_tool_plan_release. tools (or NULL): where the
+ * recipe's chains look for the tools that this one may follow. */
+tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const tfc_tools *tools,
+                              const tfc_recipe *recipe, const tfc_tokenizer *tokenizer, tfc_error *err);
 void tfc_tool_plan_release(tfc_tool_plan *plan);
 /* bos (where the model has one) and the tokens of `head`. */
 tfc_status tfc_head_tokens(const char *head, const tfc_tokenizer *tokenizer, int32_t **ids, int64_t *n,
