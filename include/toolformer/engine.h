@@ -38,10 +38,27 @@ tfc_session *tfc_session_create(tfc_model *model, const tfc_session_params *para
 void tfc_session_free(tfc_session *session);
 const tfc_model *tfc_session_model(const tfc_session *session);
 
+typedef struct tfc_sampler {
+    double temperature;    /* 0: the most probable (lowest id on ties) */
+    int32_t top_k;         /* 0: all */
+    double top_p;          /* 1: all */
+    uint64_t seed, stream; /* the draw depends on (seed, stream, step) alone */
+} tfc_sampler;
+
+/* One token drawn from a distribution. */
+typedef struct tfc_draw {
+    tfc_sampler sampler;
+    uint64_t step;         /* of the draw in its stream */
+    const int32_t *banned; /* ids that never come, may be NULL */
+    int64_t n_banned;
+} tfc_draw;
+
 typedef enum tfc_want_kind {
     TFC_WANT_TOKEN, /* lp = log p(token) */
     TFC_WANT_SET,   /* lp = log of the total probability of set[n_set] (distinct ids); -inf when n_set = 0 */
-    TFC_WANT_TOP    /* top[k] filled: the k most probable, by falling probability, ties by id */
+    TFC_WANT_TOP,   /* top[k] filled: the k most probable, by falling probability, ties by id */
+    TFC_WANT_DRAW   /* token = drawn by *draw, lp = log p(token) under the model's own distribution; token -1
+                       and lp 0 when no token may come */
 } tfc_want_kind;
 
 typedef struct tfc_top {
@@ -60,6 +77,7 @@ typedef struct tfc_want {
     int64_t n_set;
     tfc_top *top;
     int32_t k;
+    const tfc_draw *draw;
     double lp;
 } tfc_want;
 
@@ -74,13 +92,6 @@ typedef struct tfc_score_request {
 /* TFC_EINVAL: an id or position out of range; TFC_ELIMIT: longer than the model's context or than the KV
  * memory. On failure some wants may be filled; none is wrong. */
 tfc_status tfc_score(tfc_session *session, tfc_score_request *requests, int64_t n_requests, tfc_error *err);
-
-typedef struct tfc_sampler {
-    double temperature;    /* 0: the most probable (lowest id on ties) */
-    int32_t top_k;         /* 0: all */
-    double top_p;          /* 1: all */
-    uint64_t seed, stream; /* the draw depends on (seed, stream, step) alone */
-} tfc_sampler;
 
 struct tfc_grammar;
 

@@ -150,7 +150,7 @@ void tfc_buffer_clear(tfc_buffer *buffer)
     if (buffer->data) buffer->data[0] = '\0';
 }
 
-static bool buffer_reserve(tfc_buffer *buffer, size_t more)
+bool tfc_buffer_reserve(tfc_buffer *buffer, size_t more)
 {
     size_t cap = buffer->cap ? buffer->cap : (size_t)1 << 30;
     if (buffer->failed) return false;
@@ -168,7 +168,7 @@ static bool buffer_reserve(tfc_buffer *buffer, size_t more)
 
 bool tfc_buffer_append(tfc_buffer *buffer, const void *bytes, size_t n)
 {
-    if (!buffer_reserve(buffer, n)) return false;
+    if (!tfc_buffer_reserve(buffer, n)) return false;
     if (n) memcpy(buffer->data + buffer->n, bytes, n);
     buffer->n += n;
     buffer->data[buffer->n] = '\0';
@@ -193,7 +193,7 @@ bool tfc_buffer_printf(tfc_buffer *buffer, const char *format, ...)
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    bool ok = n >= 0 && buffer_reserve(buffer, (size_t)n);
+    bool ok = n >= 0 && tfc_buffer_reserve(buffer, (size_t)n);
     if (ok) {
         vsnprintf(buffer->data + buffer->n, (size_t)n + 1, format, again);
         buffer->n += (size_t)n;
@@ -241,7 +241,7 @@ tfc_status tfc_buffer_ok(const tfc_buffer *buffer, const char *what, tfc_error *
 
 char *tfc_buffer_take(tfc_buffer *buffer, size_t *n)
 {
-    if (!buffer->data && !buffer->failed) buffer_reserve(buffer, 0);
+    if (!buffer->data && !buffer->failed) tfc_buffer_reserve(buffer, 0);
     char *data = buffer->data;
     if (data) data[buffer->n] = '\0';
     if (n) *n = buffer->n;

@@ -51,6 +51,8 @@ typedef struct tfc_buffer {
 void tfc_buffer_init(tfc_buffer *buffer, size_t cap);
 void tfc_buffer_release(tfc_buffer *buffer);
 void tfc_buffer_clear(tfc_buffer *buffer); /* keeps the memory, forgets the failure */
+bool tfc_buffer_reserve(tfc_buffer *buffer,
+                        size_t more); /* so many bytes can be appended without allocation */
 bool tfc_buffer_append(tfc_buffer *buffer, const void *bytes, size_t n);
 bool tfc_buffer_puts(tfc_buffer *buffer, const char *text);
 bool tfc_buffer_putc(tfc_buffer *buffer, char c);

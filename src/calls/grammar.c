@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/random.h"
 
 enum { DEPTH_MAX = 4, N_DEPTHS = DEPTH_MAX + 1 };
 
@@ -256,10 +257,10 @@ _Static_assert(TFC_N_CLOSED + N_TEXT_PHASES * N_TAILS * N_DEPTHS <= N_FORM_STATE
                "N_FORM_STATES bounds texts");
 
 static const tfc_grammar forms[] = {
-    [TFC_ARGS_NONE] = {NONE_START, none_step, closed_accepts, NULL},
-    [TFC_ARGS_EXPRESSION] = {TFC_N_CLOSED, expression_step, closed_accepts, NULL},
-    [TFC_ARGS_TEXT] = {TFC_N_CLOSED, text_step, closed_accepts, NULL},
-    [TFC_ARGS_DATES] = {TFC_DATES_START, dates_step, closed_accepts, NULL},
+    [TFC_ARGS_NONE] = {NONE_START, none_step, closed_accepts, NULL, {1, 0}},
+    [TFC_ARGS_EXPRESSION] = {TFC_N_CLOSED, expression_step, closed_accepts, NULL, {2, 0}},
+    [TFC_ARGS_TEXT] = {TFC_N_CLOSED, text_step, closed_accepts, NULL, {3, 0}},
+    [TFC_ARGS_DATES] = {TFC_DATES_START, dates_step, closed_accepts, NULL, {4, 0}},
 };
 enum { N_FORMS = sizeof forms / sizeof *forms };
 
@@ -335,6 +336,20 @@ static uint32_t trie_add(calls_grammar *g, uint32_t node, unsigned char byte)
     return child;
 }
 
+/* The same names and forms in the same order make the same automaton. */
+static void identify(calls_grammar *g, const tfc_grammar_call *calls, size_t n_calls)
+{
+    for (int part = 0; part < 2; part++) {
+        uint64_t hash = (uint64_t)part + 1;
+        for (size_t i = 0; i < n_calls; i++) {
+            uint64_t form = (uint64_t)calls[i].form;
+            hash = tfc_hash_bytes(calls[i].name, strlen(calls[i].name) + 1, hash);
+            hash = tfc_hash_bytes(&form, sizeof form, hash);
+        }
+        g->grammar.identity[part] = hash;
+    }
+}
+
 tfc_grammar *tfc_grammar_calls_create(const tfc_grammar_call *calls, size_t n_calls, tfc_error *err)
 {
     size_t n_nodes = 2; /* none and the root */
@@ -347,7 +362,8 @@ tfc_grammar *tfc_grammar_calls_create(const tfc_grammar_call *calls, size_t n_ca
     calls_grammar *g = NULL;
     if (n_nodes < UINT32_MAX / 2) g = tfc_alloc_zero(1, sizeof *g + n_nodes * sizeof *g->nodes);
     if (!g) return tfc_fail_memory(err, "grammar of calls"), NULL;
-    g->grammar = (tfc_grammar){1, calls_step, calls_accepts, g};
+    g->grammar = (tfc_grammar){1, calls_step, calls_accepts, g, {0, 0}};
+    identify(g, calls, n_calls);
     g->n_nodes = 1;
     g->nodes[1].form = -1;
     for (size_t i = 0; i < n_calls; i++) {

@@ -15,6 +15,8 @@ typedef struct tfc_grammar {
                      unsigned char byte);                 /* next state; total function */
     bool (*accepts)(const void *context, uint32_t state); /* the text may stop here, and does */
     const void *context;
+    /* Equal for grammars that are equal in every state, whenever they were made; 0, 0: not known. */
+    uint64_t identity[2];
 } tfc_grammar;
 
 /* Arguments and their end, as they follow ` [Name(`: up to and including what comes after the closing

@@ -90,6 +90,13 @@ static tfc_status decoder_init(tfc_decoder *decoder, tfc_session *session, int64
     int64_t k = decoder->n_begin + 1;
     if (decoder->calls && params->call_top_k > k) k = params->call_top_k;
     decoder->k = (int32_t)(k < decoder->n_vocab ? k : decoder->n_vocab);
+    for (int32_t id = 0; id < tfc_tokenizer_n_tokens(decoder->tokenizer); id++) {
+        size_t n_text;
+        if (tfc_token_text(decoder->tokenizer, id, &n_text) && n_text > decoder->longest)
+            decoder->longest = n_text;
+    }
+    decoder->requests = tfc_alloc((size_t)n_prompts, sizeof *decoder->requests);
+    if (status == TFC_OK && !decoder->requests) status = tfc_fail_memory(err, "scoring requests");
     return status;
 }
 
@@ -98,6 +105,7 @@ static void decoder_release(tfc_decoder *decoder)
     tfc_ids_free(decoder->begin_ids);
     tfc_ids_free(decoder->open_ids);
     tfc_grammar_free(decoder->calls);
+    tfc_free(decoder->requests);
 }
 
 static bool begins_call(const tfc_decoder *decoder, int32_t id)
@@ -112,13 +120,26 @@ static bool may_call(const tfc_decoder *decoder, const tfc_writer *writer)
     return decoder->calls && (int64_t)writer->n_calls < decoder->params->max_calls;
 }
 
-/* Reads the next token's distribution, and the log-probabilities of tokens that calls brought. `last`: these
- * alone. */
+/* The draw of the writer's next token. */
+static tfc_want draw_want(const tfc_decoder *decoder, tfc_writer *w)
+{
+    const tfc_generate_params *params = decoder->params;
+    w->draw = (tfc_draw){.sampler = {.temperature = params->temperature,
+                                     .top_k = params->sample_top_k,
+                                     .top_p = params->top_p,
+                                     .seed = params->seed,
+                                     .stream = tfc_hash_bytes(&w->n_ids, sizeof w->n_ids, w->stream)},
+                         .banned = decoder->begin_ids,
+                         .n_banned = decoder->ban_begin ? decoder->n_begin : 0};
+    return (tfc_want){.kind = TFC_WANT_DRAW, .position = w->n_ids, .draw = &w->draw};
+}
+
+/* Reads the next token's distribution, draws from it at a temperature, and reads the log-probabilities of
+ * tokens that calls brought. `last`: these alone. */
 static tfc_status step_score(const tfc_decoder *decoder, tfc_writer *writers, int64_t n, bool last,
                              tfc_error *err)
 {
-    tfc_score_request *requests = tfc_alloc((size_t)n, sizeof *requests);
-    if (!requests) return tfc_fail_memory(err, "scoring requests");
+    tfc_score_request *requests = decoder->requests;
     int64_t n_requests = 0;
     for (int64_t i = 0; i < n; i++) {
         tfc_writer *w = &writers[i];
@@ -135,13 +156,13 @@ static tfc_status step_score(const tfc_decoder *decoder, tfc_writer *writers, in
                                              .position = w->n_ids,
                                              .set = decoder->begin_ids,
                                              .n_set = decoder->n_begin};
+        w->drawn = n_wants;
+        if (!last && decoder->params->temperature > 0) w->wants[n_wants++] = draw_want(decoder, w);
         if (n_wants == 0) continue;
         requests[n_requests++] =
             (tfc_score_request){.ids = w->ids, .n_ids = w->n_ids, .wants = w->wants, .n_wants = n_wants};
     }
-    tfc_status status = n_requests ? tfc_score(decoder->session, requests, n_requests, err) : TFC_OK;
-    tfc_free(requests);
-    return status;
+    return n_requests ? tfc_score(decoder->session, requests, n_requests, err) : TFC_OK;
 }
 
 /* Takes over what step_score read: log-probabilities, and whether a call is due. */
@@ -177,46 +198,12 @@ static tfc_status step_greedy(const tfc_decoder *decoder, tfc_writer *w, tfc_err
     return tfc_fail(err, TFC_EINVAL, "every token of the vocabulary begins a call");
 }
 
-/* Draws the next token of every writer that got none in this step (`wanting`). */
-static tfc_status step_sample(const tfc_decoder *decoder, tfc_writer *writers, const bool *wanting, int64_t n,
-                              tfc_error *err)
+/* The token that was drawn in this step's pass. */
+static tfc_status step_drawn(const tfc_decoder *decoder, tfc_writer *w, tfc_error *err)
 {
-    const tfc_generate_params *params = decoder->params;
-    struct drawn {
-        int32_t id;
-        double lp;
-    } *drawn = tfc_alloc((size_t)n, sizeof *drawn);
-    tfc_sample_request *requests = tfc_alloc_zero((size_t)n, sizeof *requests);
-    if (!drawn || !requests) {
-        tfc_free(drawn);
-        tfc_free(requests);
-        return tfc_fail_memory(err, "sampling requests");
-    }
-    int64_t n_requests = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const tfc_writer *w = &writers[i];
-        if (!wanting[i]) continue;
-        requests[n_requests++] =
-            (tfc_sample_request){.ids = w->ids,
-                                 .n_ids = w->n_ids,
-                                 .max_new = 1,
-                                 .sampler = {.temperature = params->temperature,
-                                             .top_k = params->sample_top_k,
-                                             .top_p = params->top_p,
-                                             .seed = params->seed,
-                                             .stream = tfc_hash_bytes(&w->n_ids, sizeof w->n_ids, w->stream)},
-                                 .banned = decoder->begin_ids,
-                                 .n_banned = decoder->ban_begin ? decoder->n_begin : 0,
-                                 .ignore_eos = true, /* the end is seen here */
-                                 .new_ids = &drawn[i].id,
-                                 .lps = &drawn[i].lp};
-    }
-    tfc_status status = n_requests ? tfc_sample(decoder->session, requests, n_requests, err) : TFC_OK;
-    for (int64_t i = 0; i < n && status == TFC_OK; i++)
-        if (wanting[i]) status = take_token(decoder, &writers[i], drawn[i].id, drawn[i].lp, err);
-    tfc_free(requests);
-    tfc_free(drawn);
-    return status;
+    const tfc_want *want = &w->wants[w->drawn];
+    if (want->token < 0) return tfc_fail(err, TFC_EINVAL, "every token of the vocabulary begins a call");
+    return take_token(decoder, w, want->token, want->lp, err);
 }
 
 /* Marks the writers that have come to their end; true while one goes on. */
@@ -257,10 +244,10 @@ static tfc_status step(const tfc_decoder *decoder, tfc_writer *writers, bool *wa
         /* Where no call came to its end, the text goes on without one. */
         for (int64_t i = 0; i < n; i++) wanting[i] = wanting[i] || (!writers[i].done && writers[i].call_due);
     }
-    if (status == TFC_OK && decoder->params->temperature > 0)
-        return step_sample(decoder, writers, wanting, n, err);
     for (int64_t i = 0; i < n && status == TFC_OK; i++)
-        if (wanting[i]) status = step_greedy(decoder, &writers[i], err);
+        if (wanting[i])
+            status = decoder->params->temperature > 0 ? step_drawn(decoder, &writers[i], err)
+                                                      : step_greedy(decoder, &writers[i], err);
     return status;
 }
 

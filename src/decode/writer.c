@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "base/utf8.h"
 
+enum { MOST_TEXT = 1 << 20 };                     /* bytes that are made room for at the beginning */
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
 static tfc_status writer_reserve(tfc_writer *writer, int64_t n, tfc_error *err)
@@ -16,7 +17,7 @@ static tfc_status writer_reserve(tfc_writer *writer, int64_t n, tfc_error *err)
     if (ids) writer->ids = ids;
     double *lps = tfc_realloc(writer->lps, (size_t)capacity, sizeof *lps);
     if (lps) writer->lps = lps;
-    tfc_want *wants = tfc_realloc(writer->wants, (size_t)capacity + 2, sizeof *wants);
+    tfc_want *wants = tfc_realloc(writer->wants, (size_t)capacity + 3, sizeof *wants);
     if (wants) writer->wants = wants;
     if (!ids || !lps || !wants) return tfc_fail_memory(err, "generated tokens");
     writer->capacity = capacity;
@@ -30,13 +31,19 @@ tfc_status tfc_writer_init(tfc_writer *writer, const tfc_decoder *decoder, const
     int32_t *ids = NULL;
     int64_t n_ids = 0;
     tfc_status status = tfc_decode_prompt(decoder, prompt, &ids, &n_ids, err);
-    if (status == TFC_OK) status = writer_reserve(writer, n_ids, err);
+    /* Room for all that can be written, so that no step has to make some. */
+    int64_t room = decoder->context > n_ids ? decoder->context - n_ids : 0;
+    if (room > decoder->params->max_tokens) room = decoder->params->max_tokens;
+    if (status == TFC_OK) status = writer_reserve(writer, n_ids + room, err);
     if (status == TFC_OK) {
+        size_t n_text = (size_t)room * decoder->longest;
+        if (!tfc_buffer_reserve(&writer->text, n_text < MOST_TEXT ? n_text : MOST_TEXT))
+            status = tfc_buffer_ok(&writer->text, "generated text", err);
         if (n_ids > 0) memcpy(writer->ids, ids, (size_t)n_ids * sizeof *ids);
         writer->n_ids = writer->n_prompt = writer->n_scored = n_ids;
         writer->stream = tfc_hash_bytes(prompt, strlen(prompt), 0);
         writer->top = tfc_alloc((size_t)decoder->k, sizeof *writer->top);
-        if (!writer->top) status = tfc_fail_memory(err, "the most probable tokens");
+        if (status == TFC_OK && !writer->top) status = tfc_fail_memory(err, "the most probable tokens");
     }
     tfc_ids_free(ids);
     return status;

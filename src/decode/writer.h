@@ -16,11 +16,13 @@ typedef struct tfc_decoder {
     int64_t n_begin;
     int32_t *open_ids; /* " [", behind which the grammar starts */
     int64_t n_open;
-    tfc_grammar *calls; /* NULL: no call can be made */
-    int64_t max_call;   /* most tokens of `Name(args)` */
-    bool ban_begin;     /* tokens that begin a call are never written by themselves */
-    int32_t k;          /* how many of the most probable tokens a step looks at */
-    bool streams;       /* text goes to params->on_text */
+    tfc_grammar *calls;          /* NULL: no call can be made */
+    int64_t max_call;            /* most tokens of `Name(args)` */
+    bool ban_begin;              /* tokens that begin a call are never written by themselves */
+    int32_t k;                   /* how many of the most probable tokens a step looks at */
+    bool streams;                /* text goes to params->on_text */
+    size_t longest;              /* bytes of the longest token */
+    tfc_score_request *requests; /* [n_prompts] of a step */
 } tfc_decoder;
 
 typedef struct tfc_writer {
@@ -37,7 +39,9 @@ typedef struct tfc_writer {
     size_t n_calls;
     tfc_top *top; /* [k] of the next token */
     bool has_top;
-    tfc_want *wants; /* [capacity + 2] */
+    tfc_want *wants; /* [capacity + 3] */
+    tfc_draw draw;   /* of the next token, when the temperature is above 0 */
+    int64_t drawn;   /* which of the wants that is */
     bool call_due;   /* a call begins here */
     bool done;
     tfc_generate_finish finish;

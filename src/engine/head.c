@@ -5,7 +5,7 @@
  * and forgets the rest. Chunks are then put together in order, in f64: the result has the same bits whatever
  * rows share the work. */
 #include "base/math64.h"
-#include "engine/session.h"
+#include "engine/sampler.h"
 #include "model/layout.h"
 
 enum { HEAD_ROWS = 112, CHUNK_COLUMNS = 1024 };
@@ -15,7 +15,13 @@ typedef struct head_slot {
     int64_t values;     /* TOKEN: one of head->values; SET: n_set of them */
     int64_t candidates; /* TOP: per_chunk of head->candidates for each chunk */
     int64_t per_chunk;
+    int64_t row; /* DRAW: of head->rows */
 } head_slot;
+
+/* What the wants of some rows need. */
+typedef struct head_needs {
+    int64_t slots, values, candidates, rows;
+} head_needs;
 
 struct tfc_head {
     const tfc_model *model;
@@ -29,17 +35,21 @@ struct tfc_head {
     double *sum; /* [max_rows, n_chunks] */
     double flops;
 
-    /* grown by need, kept */
+    /* grown when work is planned, kept */
     head_slot *slots;
     float *values;
     tfc_candidate *candidates, *best;
-    int64_t slot_capacity, value_capacity, candidate_capacity, best_capacity;
+    float *rows; /* [row_capacity, V] whole rows of logits, for draws */
+    int64_t slot_capacity, value_capacity, candidate_capacity, best_capacity, row_capacity;
+    tfc_sampler_scratch *scratch; /* [n_threads], of draws */
+    void *scratch_memory;
 
     /* the rows at work */
     int64_t M;
     const float *hidden;
     const int64_t *first;
     tfc_want *const *wants;
+    const uint64_t *any;
 };
 
 static void take_arrays(tfc_head *head, tfc_layout *layout)
@@ -90,6 +100,8 @@ void tfc_head_free(tfc_head *head)
     tfc_free(head->values);
     tfc_free(head->candidates);
     tfc_free(head->best);
+    tfc_free(head->rows);
+    tfc_free(head->scratch_memory);
     tfc_free(head);
 }
 
@@ -151,6 +163,9 @@ static void pick(tfc_head *head, const tfc_want *want, const head_slot *slot, in
         tfc_top_heap_offer(&heap, logits, n, (int32_t)from);
         break;
     }
+    case TFC_WANT_DRAW:
+        memcpy(head->rows + slot->row * head->V + from, logits, (size_t)n * sizeof *logits);
+        break;
     }
 }
 
@@ -215,48 +230,168 @@ static void finish_top(tfc_head *head, tfc_want *want, const head_slot *slot, do
     want->lp = want->top[0].lp;
 }
 
-static bool plan_slots(tfc_head *head)
+static int64_t values_of(const tfc_want *want)
 {
-    int64_t n = head->first[head->M] - head->first[0], n_values = 0, n_candidates = 0, most = 1;
-    if (!reserve((void **)&head->slots, &head->slot_capacity, n, sizeof *head->slots)) return false;
-    for (int64_t i = 0; i < n; i++) {
-        const tfc_want *want = head->wants[head->first[0] + i];
-        head->slots[i] = (head_slot){n_values, n_candidates, 0};
-        if (want->kind == TFC_WANT_TOKEN) n_values++;
-        if (want->kind == TFC_WANT_SET) n_values += want->n_set;
-        if (want->kind != TFC_WANT_TOP) continue;
-        head->slots[i].per_chunk = smaller(want->k, head->columns);
-        n_candidates += head->slots[i].per_chunk * head->n_chunks;
-        if (want->k > most) most = want->k;
+    return want->kind == TFC_WANT_TOKEN ? 1 : want->kind == TFC_WANT_SET ? want->n_set : 0;
+}
+
+static int64_t per_chunk(const tfc_head *head, const tfc_want *want)
+{
+    return want->kind == TFC_WANT_TOP ? smaller(want->k, head->columns) : 0;
+}
+
+/* What the wants of row r need. */
+static head_needs row_needs(const tfc_head *head, const int64_t *first, int64_t r, tfc_want *const *wants)
+{
+    head_needs needs = {.slots = first[r + 1] - first[r]};
+    for (int64_t i = first[r]; i < first[r + 1]; i++) {
+        needs.values += values_of(wants[i]);
+        needs.candidates += per_chunk(head, wants[i]) * head->n_chunks;
+        needs.rows += wants[i]->kind == TFC_WANT_DRAW;
     }
-    return reserve((void **)&head->values, &head->value_capacity, n_values, sizeof *head->values) &&
-           reserve((void **)&head->candidates, &head->candidate_capacity, n_candidates,
-                   sizeof *head->candidates) &&
-           reserve((void **)&head->best, &head->best_capacity, most, sizeof *head->best);
+    return needs;
+}
+
+/* What any max_rows rows can need: all that there is, or the most of a row for each of them. */
+static void note_need(const tfc_head *head, int64_t need, int64_t *sum, int64_t *most)
+{
+    *sum += need;
+    if (need * head->max_rows > *most) *most = need * head->max_rows;
+}
+
+static void take_scratch(tfc_head *head, tfc_layout *layout)
+{
+    size_t n_threads = (size_t)tfc_pool_n_threads(head->pool), V = (size_t)head->V;
+    tfc_sampler_scratch *scratch = tfc_layout_take(layout, n_threads, sizeof *scratch);
+    for (size_t i = 0; i < n_threads; i++) {
+        float *weights = tfc_layout_take(layout, V, sizeof *weights);
+        tfc_candidate *candidates = tfc_layout_take(layout, V, sizeof *candidates);
+        if (scratch) scratch[i] = (tfc_sampler_scratch){weights, candidates};
+    }
+    head->scratch = scratch;
+}
+
+float *tfc_head_rows(tfc_head *head, int64_t n)
+{
+    size_t floats;
+    if (!head->scratch) {
+        tfc_layout layout = {0};
+        take_scratch(head, &layout);
+        head->scratch_memory = layout.overflow ? NULL : tfc_alloc_aligned(layout.n_bytes, 1);
+        if (!head->scratch_memory) return NULL;
+        layout = (tfc_layout){.base = head->scratch_memory};
+        take_scratch(head, &layout);
+    }
+    if (n <= head->row_capacity && head->rows) return head->rows;
+    if (!tfc_size_mul((size_t)n, (size_t)head->V, &floats)) return NULL;
+    tfc_free(head->rows);
+    head->row_capacity = 0;
+    head->rows = tfc_alloc_aligned(floats, sizeof *head->rows);
+    if (head->rows) head->row_capacity = n;
+    return head->rows;
+}
+
+const tfc_sampler_scratch *tfc_head_scratch(const tfc_head *head)
+{
+    return head->scratch;
+}
+
+/* Which rows go through the vocabulary together is not known yet. */
+tfc_status tfc_head_plan(tfc_head *head, const int64_t *first, int64_t n_rows, tfc_want *const *wants,
+                         tfc_error *err)
+{
+    head_needs sum = {0}, most = {0};
+    int64_t best = 1;
+    for (int64_t r = 0; r < n_rows; r++) {
+        head_needs row = row_needs(head, first, r, wants);
+        note_need(head, row.slots, &sum.slots, &most.slots);
+        note_need(head, row.values, &sum.values, &most.values);
+        note_need(head, row.candidates, &sum.candidates, &most.candidates);
+        note_need(head, row.rows, &sum.rows, &most.rows);
+        for (int64_t i = first[r]; i < first[r + 1]; i++)
+            if (wants[i]->kind == TFC_WANT_TOP && wants[i]->k > best) best = wants[i]->k;
+    }
+    int64_t n_rows_drawn = smaller(sum.rows, most.rows);
+    bool ok = reserve((void **)&head->slots, &head->slot_capacity, smaller(sum.slots, most.slots),
+                      sizeof *head->slots) &&
+              reserve((void **)&head->values, &head->value_capacity, smaller(sum.values, most.values),
+                      sizeof *head->values) &&
+              reserve((void **)&head->candidates, &head->candidate_capacity,
+                      smaller(sum.candidates, most.candidates), sizeof *head->candidates) &&
+              reserve((void **)&head->best, &head->best_capacity, best, sizeof *head->best) &&
+              (n_rows_drawn == 0 || tfc_head_rows(head, n_rows_drawn));
+    return ok ? TFC_OK : tfc_fail_memory(err, "wanted probabilities");
+}
+
+/* Where the results of each want of the rows at work go; returns how many of them are draws. */
+static int64_t place_slots(tfc_head *head)
+{
+    head_needs used = {0};
+    for (int64_t r = 0; r < head->M; r++)
+        for (int64_t i = head->first[r]; i < head->first[r + 1]; i++) {
+            const tfc_want *want = head->wants[i];
+            head->slots[used.slots++] =
+                (head_slot){used.values, used.candidates, per_chunk(head, want), used.rows};
+            used.values += values_of(want);
+            used.candidates += per_chunk(head, want) * head->n_chunks;
+            used.rows += want->kind == TFC_WANT_DRAW;
+        }
+    return used.rows;
+}
+
+/* The draws of one row, from its logits. */
+static void draw_task(void *context, int64_t r, int worker)
+{
+    tfc_head *head = context;
+    for (int64_t i = head->first[r]; i < head->first[r + 1]; i++) {
+        tfc_want *want = head->wants[i];
+        if (want->kind != TFC_WANT_DRAW) continue;
+        const float *logits = head->rows + head->slots[i - head->first[0]].row * head->V;
+        want->token = tfc_sampler_draw(&want->draw->sampler, head->kernels, logits, head->V, head->any,
+                                       want->draw->banned, want->draw->n_banned, want->draw->step,
+                                       &head->scratch[worker]);
+        want->lp = want->token < 0 ? 0 : (double)logits[want->token];
+    }
+}
+
+static void finish_want(tfc_head *head, tfc_want *want, const head_slot *slot, double log_sum)
+{
+    const float *values = head->values + slot->values;
+    switch (want->kind) {
+    case TFC_WANT_TOKEN:
+        want->lp = (double)values[0] - log_sum;
+        break;
+    case TFC_WANT_SET:
+        finish_set(want, values, log_sum);
+        break;
+    case TFC_WANT_TOP:
+        finish_top(head, want, slot, log_sum);
+        break;
+    case TFC_WANT_DRAW:
+        if (want->token >= 0) want->lp -= log_sum;
+        break;
+    }
 }
 
 tfc_status tfc_head_score(tfc_head *head, const float *hidden, int64_t n_rows, const int64_t *first,
-                          tfc_want *const *wants, tfc_error *err)
+                          tfc_want *const *wants, const uint64_t *any, tfc_error *err)
 {
+    head->wants = wants;
+    head->any = any;
     for (int64_t done = 0; done < n_rows; done += head->max_rows) {
         head->M = smaller(head->max_rows, n_rows - done);
         head->hidden = hidden + done * head->C;
         head->first = first + done;
-        head->wants = wants;
-        if (!plan_slots(head)) return tfc_fail_memory(err, "wanted probabilities");
+        int64_t n_draws = place_slots(head);
         pack_rows(head);
         tfc_pool_run(head->pool, head->n_chunks, chunk_task, head);
+        if (n_draws > 0) tfc_pool_run(head->pool, head->M, draw_task, head);
         for (int64_t r = 0; r < head->M; r++) {
             double log_sum =
                 join_chunks(head->max + r * head->n_chunks, head->sum + r * head->n_chunks, head->n_chunks);
             if (!(log_sum - log_sum == 0)) return tfc_fail_not_finite(head->model, err);
-            for (int64_t i = head->first[r]; i < head->first[r + 1]; i++) {
-                const head_slot *slot = &head->slots[i - head->first[0]];
-                const float *values = head->values + slot->values;
-                if (wants[i]->kind == TFC_WANT_TOKEN) wants[i]->lp = (double)values[0] - log_sum;
-                if (wants[i]->kind == TFC_WANT_SET) finish_set(wants[i], values, log_sum);
-                if (wants[i]->kind == TFC_WANT_TOP) finish_top(head, wants[i], slot, log_sum);
-            }
+            for (int64_t i = head->first[r]; i < head->first[r + 1]; i++)
+                finish_want(head, wants[i], &head->slots[i - head->first[0]], log_sum);
         }
     }
     return TFC_OK;

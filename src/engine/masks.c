@@ -1,34 +1,39 @@
-/* Two hash tables from (grammar, state) to masks, open addressing: one for the grammars that live forever,
- * one for those of the requests at work, emptied between calls. */
+/* A table of (grammar, state) → mask: entries in a fixed array, found through lists by hash. */
 #include "engine/masks.h"
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "model/layout.h"
 
-enum { FIRST_SLOTS = 64, KEPT_MASKS = 2048 };
+/* As many masks as fit in MASK_BYTES, within these bounds. */
+enum { FEWEST = 4 * TFC_MASKS_AT_ONCE, MOST = 1024, MASK_BYTES = 8 << 20, N_LISTS = 2048, NONE = -1 };
+
+typedef struct mask_key {
+    uint64_t identity[2];
+    const tfc_grammar *grammar; /* of one without an identity */
+    uint64_t state;
+} mask_key;
 
 typedef struct mask_entry {
-    const tfc_grammar *grammar;
-    uint32_t state;
-    uint64_t *words; /* NULL: free slot */
+    mask_key key;
+    uint64_t last_step;
+    int32_t next; /* in its list */
 } mask_entry;
-
-typedef struct mask_table {
-    mask_entry *slots;
-    int64_t n_slots, n;
-} mask_table;
 
 struct tfc_masks {
     const tfc_tokenizer *tokenizer; /* NULL: the model has none, every id is a token */
-    int64_t V, n_words;
-    mask_table lasting, passing;
+    int64_t V, n_words, n_entries, n_used;
+    uint64_t step;
+    void *memory;
+    mask_entry *entries; /* [n_entries] */
+    uint64_t *words;     /* [n_entries][n_words] */
+    int32_t lists[N_LISTS];
 };
 
-static void table_clear(mask_table *table)
+static void take_arrays(tfc_masks *masks, tfc_layout *layout)
 {
-    for (int64_t i = 0; i < table->n_slots; i++) tfc_free(table->slots[i].words);
-    tfc_free(table->slots);
-    *table = (mask_table){0};
+    masks->entries = tfc_layout_take(layout, (size_t)masks->n_entries, sizeof *masks->entries);
+    masks->words = tfc_layout_take(layout, (size_t)masks->n_entries * (size_t)masks->n_words, 8);
 }
 
 tfc_masks *tfc_masks_create(const tfc_model *model, tfc_error *err)
@@ -41,38 +46,69 @@ tfc_masks *tfc_masks_create(const tfc_model *model, tfc_error *err)
     masks->tokenizer = model->tokenizer;
     masks->V = model->hparams.V;
     masks->n_words = (masks->V + 63) / 64;
+    masks->n_entries = MASK_BYTES / (8 * masks->n_words);
+    masks->n_entries = masks->n_entries < FEWEST ? FEWEST : masks->n_entries > MOST ? MOST : masks->n_entries;
+    for (int i = 0; i < N_LISTS; i++) masks->lists[i] = NONE;
+    tfc_layout layout = {0};
+    take_arrays(masks, &layout);
+    if (layout.overflow || !(masks->memory = tfc_alloc_aligned(layout.n_bytes, 1))) {
+        tfc_masks_free(masks);
+        tfc_fail_memory(err, "token masks");
+        return NULL;
+    }
+    layout = (tfc_layout){.base = masks->memory};
+    take_arrays(masks, &layout);
     return masks;
 }
 
 void tfc_masks_free(tfc_masks *masks)
 {
     if (!masks) return;
-    table_clear(&masks->lasting);
-    table_clear(&masks->passing);
+    tfc_free(masks->memory);
     tfc_free(masks);
 }
 
-/* The slot of a key, or the free slot where it belongs. n_slots is a power of two, some slots are free. */
-static mask_entry *find_slot(const mask_table *table, const tfc_grammar *grammar, uint32_t state)
+void tfc_masks_begin(tfc_masks *masks)
 {
-    uint64_t key[2] = {(uint64_t)(uintptr_t)grammar, state};
-    for (uint64_t i = tfc_hash_bytes(key, sizeof key, 0);; i++) {
-        mask_entry *slot = &table->slots[i & (uint64_t)(table->n_slots - 1)];
-        if (!slot->words || (slot->grammar == grammar && slot->state == state)) return slot;
-    }
+    masks->step++;
 }
 
-static bool table_grow(mask_table *table)
+static mask_key key_of(const tfc_grammar *grammar, uint32_t state)
 {
-    mask_table grown = {.n_slots = table->n_slots ? 2 * table->n_slots : FIRST_SLOTS, .n = table->n};
-    grown.slots = tfc_alloc_zero((size_t)grown.n_slots, sizeof *grown.slots);
-    if (!grown.slots) return false;
-    for (int64_t i = 0; i < table->n_slots; i++)
-        if (table->slots[i].words)
-            *find_slot(&grown, table->slots[i].grammar, table->slots[i].state) = table->slots[i];
-    tfc_free(table->slots);
-    *table = grown;
-    return true;
+    if (!grammar) return (mask_key){0};
+    mask_key key = {{grammar->identity[0], grammar->identity[1]}, NULL, state};
+    if (!key.identity[0] && !key.identity[1]) key.grammar = grammar;
+    return key;
+}
+
+static bool same_key(const mask_key *a, const mask_key *b)
+{
+    return a->identity[0] == b->identity[0] && a->identity[1] == b->identity[1] && a->grammar == b->grammar &&
+           a->state == b->state;
+}
+
+static int32_t *list_of(tfc_masks *masks, const mask_key *key)
+{
+    uint64_t parts[4] = {key->identity[0], key->identity[1], (uint64_t)(uintptr_t)key->grammar, key->state};
+    return &masks->lists[tfc_hash_bytes(parts, sizeof parts, 0) % N_LISTS];
+}
+
+static void unlink_entry(tfc_masks *masks, int32_t i)
+{
+    int32_t *link = list_of(masks, &masks->entries[i].key);
+    while (*link != i) link = &masks->entries[*link].next;
+    *link = masks->entries[i].next;
+}
+
+/* A free entry; else the one that was used longest ago. */
+static int32_t take_entry(tfc_masks *masks)
+{
+    if (masks->n_used < masks->n_entries) return (int32_t)masks->n_used++;
+    int32_t oldest = 0;
+    for (int32_t i = 1; i < (int32_t)masks->n_entries; i++)
+        if (masks->entries[i].last_step < masks->entries[oldest].last_step) oldest = i;
+    unlink_entry(masks, oldest);
+    return oldest;
 }
 
 static bool allows(const tfc_masks *masks, const tfc_grammar *grammar, uint32_t state, int32_t id)
@@ -88,30 +124,40 @@ static bool allows(const tfc_masks *masks, const tfc_grammar *grammar, uint32_t 
     return state != TFC_GRAMMAR_DEAD;
 }
 
-static bool is_lasting(const tfc_grammar *grammar)
-{
-    return !grammar || grammar == tfc_grammar_args(TFC_ARGS_NONE) ||
-           grammar == tfc_grammar_args(TFC_ARGS_EXPRESSION) || grammar == tfc_grammar_args(TFC_ARGS_TEXT) ||
-           grammar == tfc_grammar_args(TFC_ARGS_DATES);
-}
-
 const uint64_t *tfc_masks_get(tfc_masks *masks, const tfc_grammar *grammar, uint32_t state)
 {
-    mask_table *table = is_lasting(grammar) ? &masks->lasting : &masks->passing;
-    if (2 * table->n >= table->n_slots && !table_grow(table)) return NULL;
-    mask_entry *slot = find_slot(table, grammar, grammar ? state : 0);
-    if (slot->words) return slot->words;
-    uint64_t *words = tfc_alloc_zero((size_t)masks->n_words, sizeof *words);
-    if (!words) return NULL;
+    mask_key key = key_of(grammar, state);
+    int32_t *list = list_of(masks, &key), i = *list;
+    while (i != NONE && !same_key(&masks->entries[i].key, &key)) i = masks->entries[i].next;
+    if (i != NONE) {
+        masks->entries[i].last_step = masks->step;
+        return masks->words + i * masks->n_words;
+    }
+    i = take_entry(masks);
+    masks->entries[i] = (mask_entry){key, masks->step, *list};
+    *list = i;
+    uint64_t *words = masks->words + i * masks->n_words;
+    memset(words, 0, (size_t)masks->n_words * sizeof *words);
     for (int64_t v = 0; v < masks->V; v++)
         if (allows(masks, grammar, state, (int32_t)v)) words[v / 64] |= UINT64_C(1) << (v % 64);
-    *slot = (mask_entry){grammar, grammar ? state : 0, words};
-    table->n++;
     return words;
 }
 
 void tfc_masks_trim(tfc_masks *masks)
 {
-    table_clear(&masks->passing);
-    if (masks->lasting.n > KEPT_MASKS) table_clear(&masks->lasting);
+    for (int32_t i = 0; i < (int32_t)masks->n_used; i++) {
+        if (!masks->entries[i].key.grammar) continue;
+        /* The last entry moves into the gap. */
+        unlink_entry(masks, i);
+        int32_t last = (int32_t)--masks->n_used;
+        if (i == last) break;
+        unlink_entry(masks, last);
+        masks->entries[i] = masks->entries[last];
+        memcpy(masks->words + i * masks->n_words, masks->words + last * masks->n_words,
+               (size_t)masks->n_words * sizeof *masks->words);
+        int32_t *list = list_of(masks, &masks->entries[i].key);
+        masks->entries[i].next = *list;
+        *list = i;
+        i--;
+    }
 }

@@ -5,12 +5,14 @@
 #include "engine/sampler.h"
 #include "model/layout.h"
 
-enum { MAX_LIVE = 64 };
+enum { MAX_LIVE = TFC_MASKS_AT_ONCE };
+_Static_assert(MAX_LIVE <= 64, "a bit for each");
 
 typedef struct live_request {
     tfc_sample_request *request;
     int64_t number; /* of the request, for messages */
-    int32_t *ids;   /* [n_ids + max_new] prompt, then new ids */
+    int32_t *ids;   /* [session's capacity] prompt, then new ids */
+    int64_t buffer; /* which of the buffers of ids it has */
     int64_t n_ids;
     int32_t row; /* the wanted one: n_ids - 1 */
     uint32_t state;
@@ -22,9 +24,13 @@ typedef struct live_request {
 
 typedef struct sampling {
     tfc_session *session;
-    int64_t V;
-    float *logits;                /* [MAX_LIVE, V] */
-    tfc_sampler_scratch *scratch; /* [n_threads] */
+    int64_t V, n_requests;
+    int64_t most_live, most_ids; /* requests at once; ids of one, its new ones included */
+    tfc_sequence *sequences;     /* [n_requests] */
+    int64_t *order, *scratch;    /* [n_requests] */
+    int32_t *ids;                /* [most_live][most_ids] */
+    float *logits;               /* [most_live, V] */
+    uint64_t taken;              /* bit i: buffer i of ids is in use */
     live_request live[MAX_LIVE];
     tfc_item items[MAX_LIVE];
     int64_t n_live;
@@ -33,26 +39,31 @@ typedef struct sampling {
 
 static void take_arrays(sampling *s, tfc_layout *layout)
 {
-    size_t n_threads = (size_t)tfc_pool_n_threads(s->session->pool), V = (size_t)s->V;
-    s->logits = tfc_layout_take(layout, MAX_LIVE * V, sizeof(float));
-    s->scratch = tfc_layout_take(layout, n_threads, sizeof *s->scratch);
-    for (size_t i = 0; i < n_threads; i++) {
-        float *weights = tfc_layout_take(layout, V, sizeof *weights);
-        tfc_candidate *candidates = tfc_layout_take(layout, V, sizeof *candidates);
-        if (s->scratch) s->scratch[i] = (tfc_sampler_scratch){weights, candidates};
-    }
+    size_t n = (size_t)s->n_requests;
+    s->sequences = tfc_layout_take(layout, n, sizeof *s->sequences);
+    s->order = tfc_layout_take(layout, n, sizeof *s->order);
+    s->scratch = tfc_layout_take(layout, n, sizeof *s->scratch);
+    s->ids = tfc_layout_take(layout, (size_t)s->most_live * (size_t)s->most_ids, sizeof *s->ids);
 }
 
-static tfc_status plan_memory(sampling *s, tfc_error *err)
+/* All memory of a call, before anything is computed. No request grows beyond the context and its next id. */
+static tfc_status plan_memory(sampling *s, const tfc_sample_request *requests, tfc_error *err)
 {
+    int64_t longest = s->session->model->hparams.context + 1;
+    s->most_live = s->n_requests < MAX_LIVE ? s->n_requests : MAX_LIVE;
+    for (int64_t i = 0; i < s->n_requests; i++) {
+        int64_t room = longest - requests[i].n_ids;
+        int64_t n = requests[i].max_new < room ? requests[i].n_ids + requests[i].max_new : longest;
+        if (n > s->most_ids) s->most_ids = n;
+    }
     tfc_layout layout = {0};
     take_arrays(s, &layout);
-    if (!s->session->sample_memory && !layout.overflow)
-        s->session->sample_memory = tfc_alloc_aligned(layout.n_bytes, 1);
-    if (!s->session->sample_memory) return tfc_fail_memory(err, "logits");
-    layout = (tfc_layout){.base = s->session->sample_memory};
+    layout.base = layout.overflow ? NULL : tfc_session_plan_memory(s->session, layout.n_bytes);
+    if (!layout.base) return tfc_fail_memory(err, "requests");
+    layout.n_bytes = 0;
     take_arrays(s, &layout);
-    return TFC_OK;
+    s->logits = tfc_head_rows(s->session->head, s->most_live);
+    return s->logits ? TFC_OK : tfc_fail_memory(err, "logits");
 }
 
 static tfc_status check_request(const tfc_session *session, const tfc_sample_request *request, int64_t i,
@@ -67,16 +78,17 @@ static tfc_status check_request(const tfc_session *session, const tfc_sample_req
     return TFC_OK;
 }
 
-static bool start_request(live_request *live, tfc_sample_request *request, int64_t number)
+static void start_request(sampling *s, tfc_sample_request *request, int64_t number)
 {
-    size_t n = (size_t)request->n_ids + (size_t)request->max_new;
-    *live = (live_request){.request = request, .number = number, .n_ids = request->n_ids};
-    live->ids = tfc_alloc(n, sizeof *live->ids);
-    if (!live->ids) return false;
+    int64_t buffer = 0;
+    while (s->taken >> buffer & 1) buffer++;
+    s->taken |= UINT64_C(1) << buffer;
+    live_request *live = &s->live[s->n_live++];
+    *live = (live_request){.request = request, .number = number, .n_ids = request->n_ids, .buffer = buffer};
+    live->ids = s->ids + buffer * s->most_ids;
     memcpy(live->ids, request->ids, (size_t)request->n_ids * sizeof *live->ids);
     live->state = request->grammar ? request->grammar->start : 0;
     request->n_new = 0;
-    return true;
 }
 
 static void draw_task(void *context, int64_t i, int worker)
@@ -85,9 +97,9 @@ static void draw_task(void *context, int64_t i, int worker)
     live_request *live = &s->live[s->first + i];
     const tfc_sample_request *request = live->request;
     const float *logits = s->logits + i * s->V;
-    live->drawn =
-        tfc_sampler_draw(&request->sampler, s->session->model->kernels, logits, s->V, live->mask,
-                         request->banned, request->n_banned, (uint64_t)request->n_new, &s->scratch[worker]);
+    live->drawn = tfc_sampler_draw(&request->sampler, s->session->model->kernels, logits, s->V, live->mask,
+                                   request->banned, request->n_banned, (uint64_t)request->n_new,
+                                   &tfc_head_scratch(s->session->head)[worker]);
     double log_sum = tfc_head_log_sum(s->session->head, logits);
     live->lp = live->drawn < 0 ? log_sum : (double)logits[live->drawn] - log_sum;
 }
@@ -137,10 +149,10 @@ static void accept_token(const sampling *s, live_request *live)
 static tfc_status draw_pass(sampling *s, const float *hidden, int64_t n, tfc_error *err)
 {
     tfc_session *session = s->session;
+    tfc_masks_begin(session->masks);
     for (int64_t i = 0; i < n; i++) {
         live_request *live = &s->live[s->first + i];
         live->mask = tfc_masks_get(session->masks, live->request->grammar, live->state);
-        if (!live->mask) return tfc_fail_memory(err, "token masks");
     }
     tfc_head_logits(session->head, hidden, n, s->logits);
     tfc_pool_run(session->pool, n, draw_task, s);
@@ -183,21 +195,19 @@ static void drop_finished(sampling *s)
     int64_t n = 0;
     for (int64_t i = 0; i < s->n_live; i++) {
         if (s->live[i].finished)
-            tfc_free(s->live[i].ids);
+            s->taken &= ~(UINT64_C(1) << s->live[i].buffer);
         else
             s->live[n++] = s->live[i];
     }
     s->n_live = n;
 }
 
-static tfc_status run(sampling *s, tfc_sample_request *requests, const int64_t *order, int64_t n,
-                      tfc_error *err)
+static tfc_status run(sampling *s, tfc_sample_request *requests, tfc_error *err)
 {
     int64_t next = 0;
-    while (next < n || s->n_live > 0) {
-        for (; s->n_live < MAX_LIVE && next < n; next++)
-            if (!start_request(&s->live[s->n_live++], &requests[order[next]], order[next]))
-                return tfc_fail_memory(err, "requests");
+    while (next < s->n_requests || s->n_live > 0) {
+        for (; s->n_live < s->most_live && next < s->n_requests; next++)
+            start_request(s, &requests[s->order[next]], s->order[next]);
         tfc_status status = step(s, err);
         if (status != TFC_OK) return status;
         drop_finished(s);
@@ -209,32 +219,18 @@ tfc_status tfc_sample(tfc_session *session, tfc_sample_request *requests, int64_
 {
     if (n_requests <= 0) return TFC_OK;
     double start = tfc_seconds_now();
-    size_t n = (size_t)n_requests;
     tfc_status status = TFC_OK;
-    tfc_sequence *sequences = tfc_alloc(n, sizeof *sequences);
-    int64_t *order = tfc_alloc(n, sizeof *order);
-    sampling *s = tfc_alloc_zero(1, sizeof *s);
-    if (!sequences || !order || !s) {
-        status = tfc_fail_memory(err, "requests");
-        goto cleanup;
-    }
-    for (int64_t i = 0; i < n_requests && status == TFC_OK; i++) {
+    sampling s = {.session = session, .V = session->model->hparams.V, .n_requests = n_requests};
+    for (int64_t i = 0; i < n_requests && status == TFC_OK; i++)
         status = check_request(session, &requests[i], i, err);
-        sequences[i] = (tfc_sequence){requests[i].ids, requests[i].n_ids};
+    if (status == TFC_OK) status = plan_memory(&s, requests, err);
+    if (status == TFC_OK) {
+        for (int64_t i = 0; i < n_requests; i++)
+            s.sequences[i] = (tfc_sequence){requests[i].ids, requests[i].n_ids};
+        tfc_sequences_order(s.sequences, n_requests, s.order, s.scratch);
+        status = run(&s, requests, err);
+        tfc_masks_trim(session->masks);
     }
-    if (status != TFC_OK) goto cleanup;
-    tfc_sequences_order(sequences, n_requests, order);
-    s->session = session;
-    s->V = session->model->hparams.V;
-    status = plan_memory(s, err);
-    if (status == TFC_OK) status = run(s, requests, order, n_requests, err);
-    for (int64_t i = 0; i < s->n_live; i++) tfc_free(s->live[i].ids);
-    tfc_masks_trim(session->masks);
-
-cleanup:
-    tfc_free(sequences);
-    tfc_free(order);
-    tfc_free(s);
     session->counters.seconds += tfc_seconds_now() - start;
     return status;
 }

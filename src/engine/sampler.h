@@ -5,10 +5,10 @@
 #include "engine/session.h"
 
 /* Memory of one thread. */
-typedef struct tfc_sampler_scratch {
+struct tfc_sampler_scratch {
     float *weights;            /* [V] */
     tfc_candidate *candidates; /* [V] */
-} tfc_sampler_scratch;
+};
 
 tfc_status tfc_sampler_check(const tfc_sampler *sampler, int64_t i, tfc_error *err);
 

@@ -1,12 +1,13 @@
 /* Scoring: wants are sorted by sequence and position; each pass answers the next of them. */
-#include <stdlib.h>
-
-#include "engine/session.h"
+#include "engine/masks.h"
+#include "engine/sampler.h"
+#include "model/layout.h"
 
 /* What a call works on. Rows, wants and firsts are in the order of the items. */
 typedef struct score_plan {
+    int64_t n_requests, n_given; /* requests, wants of all */
     tfc_sequence *sequences;
-    int64_t *order;
+    int64_t *order, *scratch; /* [the larger of n_requests and the most wants of one request] */
     tfc_item *items;
     int64_t n_items;
     tfc_want **wants;
@@ -14,6 +15,18 @@ typedef struct score_plan {
     int64_t *first; /* [n_rows + 1] the first want of each row */
     int64_t n_rows;
 } score_plan;
+
+static void take_arrays(score_plan *plan, tfc_layout *layout)
+{
+    size_t n = (size_t)plan->n_requests, n_wants = (size_t)plan->n_given, most = n > n_wants ? n : n_wants;
+    plan->sequences = tfc_layout_take(layout, n, sizeof *plan->sequences);
+    plan->items = tfc_layout_take(layout, n, sizeof *plan->items);
+    plan->order = tfc_layout_take(layout, most, sizeof *plan->order);
+    plan->scratch = tfc_layout_take(layout, most, sizeof *plan->scratch);
+    plan->wants = tfc_layout_take(layout, n_wants, sizeof *plan->wants);
+    plan->rows = tfc_layout_take(layout, n_wants, sizeof *plan->rows);
+    plan->first = tfc_layout_take(layout, n_wants + 1, sizeof *plan->first);
+}
 
 static tfc_status check_want(const tfc_session *session, const tfc_score_request *request, int64_t i,
                              const tfc_want *want, tfc_error *err)
@@ -36,6 +49,9 @@ static tfc_status check_want(const tfc_session *session, const tfc_score_request
                 return tfc_fail(err, TFC_EINVAL, "request %lld: token id %d of a set is not 0 to %lld",
                                 (long long)i, want->set[j], (long long)V - 1);
         return TFC_OK;
+    case TFC_WANT_DRAW:
+        if (!want->draw) return tfc_fail(err, TFC_EINVAL, "request %lld: a draw of nothing", (long long)i);
+        return tfc_sampler_check(&want->draw->sampler, i, err);
     case TFC_WANT_TOP:
         if (want->k >= 1 && want->k <= V && want->top) return TFC_OK;
         return tfc_fail(err, TFC_EINVAL, "request %lld: the top %d are not 1 to %lld", (long long)i, want->k,
@@ -45,11 +61,10 @@ static tfc_status check_want(const tfc_session *session, const tfc_score_request
                     (int)want->kind);
 }
 
-/* Checks everything; *n_wants gets the sum, sequences how far each has to be computed. */
-static tfc_status check_requests(const tfc_session *session, tfc_score_request *requests, int64_t n,
-                                 tfc_sequence *sequences, int64_t *n_wants, tfc_error *err)
+/* Checks everything; sequences get how far each has to be computed. */
+static tfc_status check_requests(const tfc_session *session, const tfc_score_request *requests, int64_t n,
+                                 tfc_sequence *sequences, tfc_error *err)
 {
-    *n_wants = 0;
     for (int64_t i = 0; i < n; i++) {
         const tfc_score_request *request = &requests[i];
         int64_t last = 0;
@@ -61,33 +76,35 @@ static tfc_status check_requests(const tfc_session *session, tfc_score_request *
         tfc_status status = tfc_session_check_ids(session, request->ids, request->n_ids, last, i, err);
         if (status != TFC_OK) return status;
         sequences[i] = (tfc_sequence){request->ids, last};
-        *n_wants += request->n_wants;
     }
     return TFC_OK;
 }
 
-/* By position; then as they stand in the request. */
-static int compare_wants(const void *a, const void *b)
+static bool want_before(const void *context, int64_t a, int64_t b)
 {
-    const tfc_want *x = *(tfc_want *const *)a, *y = *(tfc_want *const *)b;
-    if (x->position != y->position) return x->position < y->position ? -1 : 1;
-    return x < y ? -1 : x > y;
+    const tfc_want *wants = context;
+    return wants[a].position < wants[b].position;
 }
 
-static void plan_items(score_plan *plan, tfc_score_request *requests, int64_t n)
+/* The wants of a request by position, then as they stand in it; order and scratch are free to use. */
+static void order_wants(tfc_want **wants, tfc_want *given, int64_t n, int64_t *order, int64_t *scratch)
 {
-    tfc_sequences_order(plan->sequences, n, plan->order);
+    for (int64_t j = 0; j < n; j++) order[j] = j;
+    tfc_order_sort(order, n, scratch, want_before, given);
+    for (int64_t j = 0; j < n; j++) wants[j] = &given[order[j]];
+}
+
+static void plan_items(score_plan *plan, tfc_score_request *requests)
+{
     int64_t n_wants = 0;
-    for (int64_t k = 0; k < n; k++) {
-        tfc_score_request *request = &requests[plan->order[k]];
-        if (request->n_wants == 0) continue;
+    tfc_sequences_order(plan->sequences, plan->n_requests, plan->order, plan->scratch);
+    /* The order of the requests moves to the items, so that the arrays are free for each request's wants. */
+    for (int64_t k = 0; k < plan->n_requests; k++) plan->items[k].n = plan->order[k];
+    for (int64_t k = 0; k < plan->n_requests; k++) {
+        tfc_score_request *request = &requests[plan->items[k].n];
+        if (request->n_wants <= 0) continue;
         tfc_want **wants = plan->wants + n_wants;
-        bool sorted = true;
-        for (int64_t j = 0; j < request->n_wants; j++) {
-            wants[j] = &request->wants[j];
-            if (j && wants[j]->position < wants[j - 1]->position) sorted = false;
-        }
-        if (!sorted) qsort(wants, (size_t)request->n_wants, sizeof *wants, compare_wants);
+        order_wants(wants, request->wants, request->n_wants, plan->order, plan->scratch);
         tfc_item *item = &plan->items[plan->n_items++];
         *item = (tfc_item){.ids = request->ids, .rows = plan->rows + plan->n_rows};
         for (int64_t j = 0; j < request->n_wants; j++) {
@@ -107,15 +124,29 @@ static void plan_items(score_plan *plan, tfc_score_request *requests, int64_t n)
 static tfc_status run_plan(tfc_session *session, score_plan *plan, tfc_error *err)
 {
     int64_t cursor = 0, row = 0;
+    tfc_masks_begin(session->masks);
+    const uint64_t *any = tfc_masks_get(session->masks, NULL, 0);
     while (cursor < plan->n_items) {
         const float *hidden;
         int64_t n;
         tfc_status status = tfc_session_pass(session, plan->items, plan->n_items, &cursor, &hidden, &n, err);
         if (status == TFC_OK)
-            status = tfc_head_score(session->head, hidden, n, plan->first + row, plan->wants, err);
+            status = tfc_head_score(session->head, hidden, n, plan->first + row, plan->wants, any, err);
         if (status != TFC_OK) return status;
         row += n;
     }
+    return TFC_OK;
+}
+
+/* All memory of a call, before anything is computed. */
+static tfc_status plan_memory(tfc_session *session, score_plan *plan, tfc_error *err)
+{
+    tfc_layout layout = {0};
+    take_arrays(plan, &layout);
+    layout.base = layout.overflow ? NULL : tfc_session_plan_memory(session, layout.n_bytes);
+    if (!layout.base) return tfc_fail_memory(err, "requests");
+    layout.n_bytes = 0;
+    take_arrays(plan, &layout);
     return TFC_OK;
 }
 
@@ -123,36 +154,14 @@ tfc_status tfc_score(tfc_session *session, tfc_score_request *requests, int64_t 
 {
     if (n_requests <= 0) return TFC_OK;
     double start = tfc_seconds_now();
-    size_t n = (size_t)n_requests;
-    int64_t n_wants;
-    score_plan plan = {
-        .sequences = tfc_alloc(n, sizeof *plan.sequences),
-        .order = tfc_alloc(n, sizeof *plan.order),
-        .items = tfc_alloc(n, sizeof *plan.items),
-    };
-    tfc_status status = TFC_ENOMEM;
-    if (plan.sequences && plan.order && plan.items)
-        status = check_requests(session, requests, n_requests, plan.sequences, &n_wants, err);
-    else
-        tfc_fail_memory(err, "requests");
-    if (status != TFC_OK) goto cleanup;
-    plan.wants = tfc_alloc((size_t)n_wants, sizeof *plan.wants);
-    plan.rows = tfc_alloc((size_t)n_wants, sizeof *plan.rows);
-    plan.first = tfc_alloc((size_t)n_wants + 1, sizeof *plan.first);
-    if (!plan.wants || !plan.rows || !plan.first) {
-        status = tfc_fail_memory(err, "wants");
-        goto cleanup;
-    }
-    plan_items(&plan, requests, n_requests);
-    status = run_plan(session, &plan, err);
-
-cleanup:
-    tfc_free(plan.sequences);
-    tfc_free(plan.order);
-    tfc_free(plan.items);
-    tfc_free(plan.wants);
-    tfc_free(plan.rows);
-    tfc_free(plan.first);
+    score_plan plan = {.n_requests = n_requests};
+    for (int64_t i = 0; i < n_requests; i++)
+        if (requests[i].n_wants > 0) plan.n_given += requests[i].n_wants;
+    tfc_status status = plan_memory(session, &plan, err);
+    if (status == TFC_OK) status = check_requests(session, requests, n_requests, plan.sequences, err);
+    if (status == TFC_OK) plan_items(&plan, requests);
+    if (status == TFC_OK) status = tfc_head_plan(session->head, plan.first, plan.n_rows, plan.wants, err);
+    if (status == TFC_OK) status = run_plan(session, &plan, err);
     session->counters.seconds += tfc_seconds_now() - start;
     return status;
 }

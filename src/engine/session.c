@@ -1,7 +1,6 @@
 /* Sessions, and the planning of passes. */
 #include "engine/session.h"
 
-#include <stdlib.h>
 #include <time.h>
 
 #include "engine/masks.h"
@@ -70,7 +69,7 @@ void tfc_session_free(tfc_session *session)
     tfc_kv_tree_free(session->tree);
     tfc_pool_free(session->pool);
     tfc_free(session->path);
-    tfc_free(session->sample_memory);
+    tfc_free(session->plan_memory);
     tfc_free(session);
 }
 
@@ -108,22 +107,46 @@ tfc_status tfc_session_check_ids(const tfc_session *session, const int32_t *ids,
     return TFC_OK;
 }
 
-static int compare_sequences(const void *a, const void *b, void *context)
+/* Merges order[0 … middle) and order[middle … n), both sorted. */
+static void merge(int64_t *order, int64_t middle, int64_t n, int64_t *scratch, tfc_before *before,
+                  const void *context)
 {
-    const tfc_sequence *sequences = context;
-    int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
-    int64_t n = sequences[i].n < sequences[j].n ? sequences[i].n : sequences[j].n;
-    for (int64_t k = 0; k < n; k++)
-        if (sequences[i].ids[k] != sequences[j].ids[k])
-            return sequences[i].ids[k] < sequences[j].ids[k] ? -1 : 1;
-    if (sequences[i].n != sequences[j].n) return sequences[i].n < sequences[j].n ? -1 : 1;
-    return i < j ? -1 : i > j;
+    if (!before(context, order[middle], order[middle - 1])) return; /* sorted as it stands */
+    memcpy(scratch, order, (size_t)middle * sizeof *order);
+    for (int64_t i = 0, j = middle, k = 0; i < middle; k++)
+        order[k] = j < n && before(context, order[j], scratch[i]) ? order[j++] : scratch[i++];
 }
 
-void tfc_sequences_order(const tfc_sequence *sequences, int64_t n, int64_t *order)
+void tfc_order_sort(int64_t *order, int64_t n, int64_t *scratch, tfc_before *before, const void *context)
+{
+    for (int64_t width = 1; width < n; width *= 2)
+        for (int64_t from = 0; from + width < n; from += 2 * width)
+            merge(order + from, width, n - from < 2 * width ? n - from : 2 * width, scratch, before, context);
+}
+
+static bool sequence_before(const void *context, int64_t a, int64_t b)
+{
+    const tfc_sequence *x = (const tfc_sequence *)context + a, *y = (const tfc_sequence *)context + b;
+    int64_t n = x->n < y->n ? x->n : y->n;
+    for (int64_t k = 0; k < n; k++)
+        if (x->ids[k] != y->ids[k]) return x->ids[k] < y->ids[k];
+    return x->n < y->n;
+}
+
+void tfc_sequences_order(const tfc_sequence *sequences, int64_t n, int64_t *order, int64_t *scratch)
 {
     for (int64_t i = 0; i < n; i++) order[i] = i;
-    qsort_r(order, (size_t)n, sizeof *order, compare_sequences, (void *)(uintptr_t)sequences);
+    tfc_order_sort(order, n, scratch, sequence_before, sequences);
+}
+
+void *tfc_session_plan_memory(tfc_session *session, size_t n_bytes)
+{
+    if (n_bytes <= session->plan_bytes && session->plan_memory) return session->plan_memory;
+    tfc_free(session->plan_memory);
+    session->plan_bytes = 0;
+    session->plan_memory = tfc_alloc_aligned(n_bytes, 1);
+    if (session->plan_memory) session->plan_bytes = n_bytes;
+    return session->plan_memory;
 }
 
 /* ---- passes ---- */
@@ -157,12 +180,11 @@ static int64_t reachable(const tfc_item *item, int64_t n_cached, int64_t room)
     return item->n - n_cached < room ? item->n : n_cached + room;
 }
 
-/* Adds rows of one item; false when out of memory. The item's `done` moves on; what does not fit is left. */
-static bool add_item(tfc_session *session, tfc_item *item, int64_t max_rows)
+/* Adds rows of one item. The item's `done` moves on; what does not fit is left. */
+static void add_item(tfc_session *session, tfc_item *item, int64_t max_rows)
 {
     tfc_batch *batch = tfc_forward_batch(session->forward);
     int64_t room = max_rows - batch->n_rows;
-    if (!tfc_batch_reserve_blocks(batch, (item->n + BLOCK - 1) / BLOCK)) return false;
     tfc_kv_path path = {.blocks = session->path};
     tfc_kv_copy copy;
     tfc_kv_tree_find(session->tree, item->ids, item->n, &path);
@@ -190,7 +212,6 @@ static bool add_item(tfc_session *session, tfc_item *item, int64_t max_rows)
     /* Positions found, not counting what an earlier pass of this same item put there. */
     if (!item->seen) session->counters.rows_shared += cached - recomputed;
     item->seen = true;
-    return true;
 }
 
 tfc_status tfc_session_pass(tfc_session *session, tfc_item *items, int64_t n_items, int64_t *cursor,
@@ -201,10 +222,8 @@ tfc_status tfc_session_pass(tfc_session *session, tfc_item *items, int64_t n_ite
     tfc_kv_tree_begin_pass(session->tree);
     while (*cursor < n_items && batch->n_rows < session->max_rows) {
         tfc_item *item = &items[*cursor];
-        if (!add_item(session, item, session->max_rows)) {
-            tfc_kv_tree_clear(session->tree); /* some nodes have no keys and values */
-            return tfc_fail_memory(err, "batch");
-        }
+        if (batch->n_blocks + (item->n + BLOCK - 1) / BLOCK > batch->block_capacity) break;
+        add_item(session, item, session->max_rows);
         if (item->done < item->n_rows) break;
         ++*cursor;
     }

@@ -21,6 +21,7 @@ typedef struct tfc_item {
 
 typedef struct tfc_head tfc_head;
 typedef struct tfc_masks tfc_masks;
+typedef struct tfc_sampler_scratch tfc_sampler_scratch;
 
 struct tfc_session {
     tfc_model *model;
@@ -32,7 +33,9 @@ struct tfc_session {
     int64_t max_rows, max_positions;
     int32_t *path; /* [blocks of max_positions] */
     tfc_session_counters counters;
-    void *sample_memory; /* of tfc_sample: logits and per-thread rows; made when first needed */
+    /* Grown when a call is planned, kept for the next: so a call like an earlier one allocates nothing. */
+    void *plan_memory;
+    size_t plan_bytes;
 };
 
 /* Computes the next pass from items[*cursor] on; *cursor moves to the first item that is not done. hidden
@@ -45,12 +48,20 @@ tfc_status tfc_session_pass(tfc_session *session, tfc_item *items, int64_t n_ite
 tfc_status tfc_session_check_ids(const tfc_session *session, const int32_t *ids, int64_t n,
                                  int64_t n_computed, int64_t i, tfc_error *err);
 
-/* order[n] = 0 … n-1 sorted by sequence, so that those with a common beginning are neighbours. */
+/* order[n] = 0 … n-1 sorted by sequence, so that those with a common beginning are neighbours; scratch[n]. */
 typedef struct tfc_sequence {
     const int32_t *ids;
     int64_t n;
 } tfc_sequence;
-void tfc_sequences_order(const tfc_sequence *sequences, int64_t n, int64_t *order);
+void tfc_sequences_order(const tfc_sequence *sequences, int64_t n, int64_t *order, int64_t *scratch);
+
+/* Sorts numbers; equal ones stay in their order. scratch[n]; no memory is allocated. */
+typedef bool tfc_before(const void *context, int64_t a, int64_t b); /* a has to come before b */
+void tfc_order_sort(int64_t *order, int64_t n, int64_t *scratch, tfc_before *before, const void *context);
+
+/* At least n_bytes for the plan of a call, 64-byte aligned; what an earlier call had is lost. NULL: out of
+ * memory. */
+void *tfc_session_plan_memory(tfc_session *session, size_t n_bytes);
 
 double tfc_seconds_now(void);
 
@@ -59,11 +70,18 @@ double tfc_seconds_now(void);
 tfc_head *tfc_head_create(const tfc_model *model, tfc_pool *pool, tfc_error *err);
 void tfc_head_free(tfc_head *head);
 
-/* wants[first[i] … first[i+1]-1] are those of hidden row i; their results are filled. */
+/* Makes room for whatever tfc_head_score is to do with parts of these rows. */
+tfc_status tfc_head_plan(tfc_head *head, const int64_t *first, int64_t n_rows, tfc_want *const *wants,
+                         tfc_error *err);
+/* wants[first[i] … first[i+1]-1] are those of hidden row i, of rows that were planned; their results are
+ * filled. `any` is the mask of all tokens, for draws. */
 tfc_status tfc_head_score(tfc_head *head, const float *hidden, int64_t n_rows, const int64_t *first,
-                          tfc_want *const *wants, tfc_error *err);
+                          tfc_want *const *wants, const uint64_t *any, tfc_error *err);
 /* logits[n_rows, V] */
 void tfc_head_logits(tfc_head *head, const float *hidden, int64_t n_rows, float *logits);
+/* Room for n rows of logits, and each thread's memory for draws; NULL: out of memory. Kept by the head. */
+float *tfc_head_rows(tfc_head *head, int64_t n);
+const tfc_sampler_scratch *tfc_head_scratch(const tfc_head *head);
 /* The log-sum-exp of a row of logits[V], with the bits that tfc_head_score has. */
 double tfc_head_log_sum(const tfc_head *head, const float *logits);
 double tfc_head_flops(const tfc_head *head);

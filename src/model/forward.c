@@ -5,6 +5,8 @@
 #include "model/forward_inside.h"
 
 enum { BLOCK = TFC_KV_BLOCK, PIECE_ROWS = 32, EMBED_ROWS = 32 };
+/* Blocks of all runs of a batch, apart from its first sequence's. */
+enum { MANY_BLOCKS = 1 << 17 };
 
 static int64_t larger(int64_t a, int64_t b)
 {
@@ -39,6 +41,7 @@ static void take_arrays(tfc_forward *f, tfc_layout *layout)
     batch->runs = tfc_layout_take(layout, M, sizeof *batch->runs);
     batch->copies = tfc_layout_take(layout, M, sizeof *batch->copies);
     batch->wanted = tfc_layout_take(layout, M, sizeof *batch->wanted);
+    batch->blocks = tfc_layout_take(layout, (size_t)batch->block_capacity, sizeof *batch->blocks);
     f->wanted_runs = tfc_layout_take(layout, M, sizeof *f->wanted_runs);
     f->pieces = tfc_layout_take(layout, M, sizeof *f->pieces);
     f->wanted_pieces = tfc_layout_take(layout, M, sizeof *f->wanted_pieces);
@@ -82,6 +85,7 @@ tfc_forward *tfc_forward_create(const tfc_model *model, tfc_kv_tree *tree, tfc_p
     f->max_rows = max_rows;
     f->max_positions = max_positions;
     f->max_blocks = (max_positions + BLOCK - 1) / BLOCK;
+    f->batch.block_capacity = f->max_blocks + tfc_smaller(max_rows * f->max_blocks, MANY_BLOCKS);
     f->n_threads = tfc_pool_n_threads(pool);
     f->block_rows = larger(TFC_BLOCK_ROWS / f->kernels->tile_m, 1) * f->kernels->tile_m;
     f->few_rows = tfc_smaller(max_rows, (int64_t)f->n_threads * TFC_MANY_ROWS);
@@ -109,7 +113,6 @@ tfc_forward *tfc_forward_create(const tfc_model *model, tfc_kv_tree *tree, tfc_p
 void tfc_forward_free(tfc_forward *f)
 {
     if (!f) return;
-    tfc_free(f->batch.blocks);
     tfc_free(f->memory);
     tfc_free(f);
 }
@@ -127,17 +130,6 @@ double tfc_forward_flops(const tfc_forward *f)
 void tfc_batch_clear(tfc_batch *batch)
 {
     batch->n_rows = batch->n_runs = batch->n_copies = batch->n_wanted = batch->n_blocks = 0;
-}
-
-bool tfc_batch_reserve_blocks(tfc_batch *batch, int64_t n)
-{
-    if (batch->n_blocks + n <= batch->block_capacity) return true;
-    int64_t capacity = 2 * (batch->n_blocks + n);
-    int32_t *blocks = tfc_realloc(batch->blocks, (size_t)capacity, sizeof *blocks);
-    if (!blocks) return false;
-    batch->blocks = blocks;
-    batch->block_capacity = capacity;
-    return true;
 }
 
 void tfc_model_norm(const tfc_model *model, float *y, const float *x, const float *weight, const float *bias)

@@ -28,7 +28,7 @@ typedef struct tfc_batch {
     int64_t n_wanted;    /* rows whose last hidden state is wanted, rising */
     int32_t *wanted;
     int64_t n_blocks, block_capacity;
-    int32_t *blocks; /* grown with tfc_batch_reserve_blocks */
+    int32_t *blocks; /* [block_capacity], enough for one sequence of any length */
 } tfc_batch;
 
 typedef struct tfc_forward tfc_forward;
@@ -42,7 +42,6 @@ void tfc_forward_free(tfc_forward *forward);
 /* The batch of the next pass, to be filled. */
 tfc_batch *tfc_forward_batch(tfc_forward *forward);
 void tfc_batch_clear(tfc_batch *batch);
-bool tfc_batch_reserve_blocks(tfc_batch *batch, int64_t n); /* room for n more; false: out of memory */
 
 /* Runs the pass; returns hidden[n_wanted, C] before the last norm, valid until the next pass. */
 const float *tfc_forward_run(tfc_forward *forward);

@@ -203,6 +203,8 @@ static void check_want(const tfc_want *want, const float *logits)
         }
         assert_true(want->lp == want->top[0].lp);
         break;
+    case TFC_WANT_DRAW:
+        break; /* test_want_draw */
     }
 }
 
@@ -422,6 +424,67 @@ static void test_sample_scores(void **state)
 }
 
 /* With all other tokens banned the end comes at once, unless it is to be ignored. */
+static void check_refused(tfc_status status, const tfc_error *err, tfc_status expected, const char *part)
+{
+    if (status != expected || !strstr(err->message, part))
+        fail_msg("status %d, '%s' lacks '%s'", (int)status, err->message, part);
+}
+
+/* A draw among the wants is the draw of a sample, and its log-probability; bans hold. */
+static void test_want_draw(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    tfc_model *model = open_model(MODEL, NULL);
+    tfc_session *session = open_session(model, 2, 500, 100);
+    tfc_error err;
+    tfc_error_init(&err);
+    static int32_t ids[CONTEXT], banned[V];
+    static tfc_draw draws[N];
+    static tfc_want wants[N];
+    for (int i = 0; i < CONTEXT; i++) ids[i] = (i * 31 + 5) % V;
+    for (int i = 0; i < V; i++) banned[i] = i;
+    for (int i = 0; i < N; i++) { /* more rows than go through the vocabulary together, two draws in some */
+        draws[i] = (tfc_draw){.sampler = {.temperature = i % 3 ? 1.3 : 0,
+                                          .top_k = i % 4 ? 0 : 9,
+                                          .top_p = i % 5 ? 1 : 0.7,
+                                          .seed = 3,
+                                          .stream = (uint64_t)i},
+                              .banned = banned,
+                              .n_banned = i % 7 ? 0 : 40};
+        wants[i] = (tfc_want){.kind = TFC_WANT_DRAW, .position = 1 + i % (CONTEXT - 1), .draw = &draws[i]};
+    }
+    tfc_score_request request = {ids, CONTEXT, wants, N};
+    assert_int_equal(tfc_score(session, &request, 1, &err), TFC_OK);
+    for (int i = 0; i < N; i++) {
+        int32_t id = -2;
+        double lp;
+        tfc_sample_request alone = {.ids = ids,
+                                    .n_ids = wants[i].position,
+                                    .max_new = 1,
+                                    .sampler = draws[i].sampler,
+                                    .banned = banned,
+                                    .n_banned = draws[i].n_banned,
+                                    .ignore_eos = true,
+                                    .new_ids = &id,
+                                    .lps = &lp};
+        assert_int_equal(tfc_sample(session, &alone, 1, &err), TFC_OK);
+        assert_int_equal(wants[i].token, id);
+        assert_true(same_double(wants[i].lp, lp));
+        assert_true(draws[i].n_banned == 0 || id >= 40);
+    }
+    draws[0].n_banned = V;
+    request.n_wants = 1;
+    assert_int_equal(tfc_score(session, &request, 1, &err), TFC_OK);
+    assert_int_equal(wants[0].token, -1);
+    draws[0].sampler.temperature = -1;
+    check_refused(tfc_score(session, &request, 1, &err), &err, TFC_EINVAL, "temperature");
+    wants[0].draw = NULL;
+    check_refused(tfc_score(session, &request, 1, &err), &err, TFC_EINVAL, "draw");
+    tfc_session_free(session);
+    tfc_model_free(model);
+}
+
 static void test_end_of_text(void **state)
 {
     (void)state;
@@ -507,12 +570,6 @@ static void test_draws(void **state)
 }
 
 /* ---- refusals ---- */
-
-static void check_refused(tfc_status status, const tfc_error *err, tfc_status expected, const char *part)
-{
-    if (status != expected || !strstr(err->message, part))
-        fail_msg("status %d, '%s' lacks '%s'", (int)status, err->message, part);
-}
 
 static void test_score_refusals(void **state)
 {
@@ -657,6 +714,7 @@ int main(void)
         cmocka_unit_test(test_score_bits),
         cmocka_unit_test(test_sample_bits),
         cmocka_unit_test(test_sample_scores),
+        cmocka_unit_test(test_want_draw),
         cmocka_unit_test(test_end_of_text),
         cmocka_unit_test(test_draws),
         cmocka_unit_test(test_score_refusals),
