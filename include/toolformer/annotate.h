@@ -112,6 +112,7 @@ typedef struct tfc_filter_params {
     const char *filter, *results; /* as in the annotation's parameters; NULL: as annotated */
     int64_t max_calls;            /* 0: as annotated; -1: all */
     double min_likelihood;        /* NAN: as annotated; -1000: any */
+    const char *out;              /* folder of dataset.jsonl and plain.jsonl; NULL: the run's */
 } tfc_filter_params;
 
 typedef struct tfc_filter_result {

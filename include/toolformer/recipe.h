@@ -2,7 +2,8 @@
  *
  * "paper" is the paper to the letter; "small" is for models under a billion parameters, which do not know
  * what a finished call means until they have seen some. A recipe file is JSON with the same fields; its nulls
- * mean "as the tool's manifest says" (thresholds) or "not set" (training). */
+ * mean "as the tool's manifest says" (thresholds) or "not set" (training). With "base": "small" it holds its
+ * own name and the departures from that recipe alone. */
 #ifndef TOOLFORMER_RECIPE_H
 #define TOOLFORMER_RECIPE_H
 
@@ -86,6 +87,8 @@ typedef struct tfc_recipe {
 
 /* name: "paper", "small", or the path of a JSON file. Errors name the file and the field. */
 tfc_status tfc_recipe_load(const char *name, tfc_recipe *recipe, tfc_error *err);
+/* Its JSON with all fields, those of its base put in; the caller's (tfc_text_free). */
+tfc_status tfc_recipe_text(const char *name, char **text, tfc_error *err);
 
 #ifdef __cplusplus
 }

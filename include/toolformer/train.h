@@ -7,7 +7,8 @@
  *
  * A training folder holds checkpoints/ (weights, moments, data order, random state), train.jsonl (a line a
  * step) and, when done, model/. The same call goes on from the last checkpoint and ends in the same bytes,
- * whatever the number of threads and of kills. */
+ * whatever the number of threads and of kills. When all is done the checkpoints are removed but for a small
+ * one that knows the settings and the losses: the same call then returns at once. */
 #ifndef TOOLFORMER_TRAIN_H
 #define TOOLFORMER_TRAIN_H
 
@@ -32,12 +33,16 @@ typedef struct tfc_train_params {
     double beta1, beta2, epsilon, weight_decay, clip; /* 0.9 0.95 1e-8 0.0 1.0; clip 0: none */
     bool lr_decay;       /* linear to zero after the warm-up; the paper does not say; default false */
     bool mask_results;   /* no loss on the result of a call (from after its arrow to its bracket) */
+    bool without_calls;  /* the same texts without their calls ("source"): a control */
     bool add_eos;        /* texts end with the end-of-text token; default true */
     const char *operand; /* "bf16", "f32", NULL: the path's own */
     uint64_t seed;
     int n_threads;
     int64_t eval_every;        /* steps between dev losses; 0: four times in all */
     int64_t checkpoint_every;  /* steps; 0: by time, every five minutes */
+    bool keep_checkpoints;     /* of a training that is done */
+    const int64_t *model_steps; /* after these steps the weights go to OUT/model-step-N, too; may be NULL */
+    size_t n_model_steps;
     const char *export_format; /* "gguf" (default) or "safetensors" */
     const char *export_type;   /* "F32", "F16", "BF16", "Q8_0"; default BF16 */
 } tfc_train_params;

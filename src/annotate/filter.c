@@ -407,10 +407,11 @@ static tfc_status write_sets(tfc_run_store *store, tfc_file_writer *dataset, tfc
     return status;
 }
 
-static tfc_status write_files(tfc_run_store *store, const char *run, tfc_filter_result *result,
+static tfc_status write_files(tfc_run_store *store, const char *folder, tfc_filter_result *result,
                               tfc_error *err)
 {
-    char *dataset_path = tfc_path_join(run, "dataset.jsonl"), *plain_path = tfc_path_join(run, "plain.jsonl");
+    char *dataset_path = tfc_path_join(folder, "dataset.jsonl");
+    char *plain_path = tfc_path_join(folder, "plain.jsonl");
     tfc_file_writer dataset = {0}, plain = {0};
     tfc_status status = dataset_path && plain_path ? TFC_OK : tfc_fail_memory(err, "paths");
     if (status == TFC_OK) status = tfc_file_writer_open(&dataset, dataset_path, err);
@@ -446,7 +447,8 @@ tfc_status tfc_filter(const tfc_filter_params *params, tfc_filter_result *result
             tfc_run_store_exec(&store, "ROLLBACK", NULL);
     }
     if (status == TFC_OK) status = tfc_selection_shuffle(&selection, &store, err);
-    if (status == TFC_OK) status = write_files(&store, params->run, result, err);
+    if (status == TFC_OK)
+        status = write_files(&store, params->out ? params->out : params->run, result, err);
     tfc_run_store_close(&store);
     return status;
 }

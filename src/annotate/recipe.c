@@ -238,32 +238,73 @@ static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err
     return status;
 }
 
+enum { MAX_BASES = 4 };
+
+static tfc_json *recipe_file(const char *name, tfc_error *err)
+{
+    if (strcmp(name, "paper") == 0)
+        return tfc_json_parse((const char *)tfc_data_recipe_paper, tfc_data_recipe_paper_bytes,
+                              "recipe paper", err);
+    if (strcmp(name, "small") == 0)
+        return tfc_json_parse((const char *)tfc_data_recipe_small, tfc_data_recipe_small_bytes,
+                              "recipe small", err);
+    if (tfc_file_exists(name)) return tfc_json_parse_file(name, 1 << 20, err);
+    tfc_fail(err, TFC_ENOTFOUND,
+             "no recipe '%s': the built-in ones are paper and small, or give the path of a JSON file", name);
+    return NULL;
+}
+
+/* The recipe's fields over those of its base. NULL: err says why. */
+static tfc_json *recipe_whole(const char *name, int depth, tfc_error *err)
+{
+    tfc_json *json = recipe_file(name, err), *merged = NULL;
+    const char *base_name;
+    bool found = false;
+    if (!json) return NULL;
+    tfc_status status = json_object_is_type(json, json_type_object)
+                            ? tfc_json_get_text(json, "base", &base_name, NULL, &found, err)
+                            : tfc_fail(err, TFC_EFORMAT, "object expected");
+    if (status == TFC_OK && !found) return json;
+    if (status == TFC_OK && depth == MAX_BASES)
+        status = tfc_fail(err, TFC_ELIMIT, "base: more than %d recipes behind each other", MAX_BASES);
+    if (status == TFC_OK && !json_object_object_get_ex(json, "name", NULL))
+        status = tfc_fail(err, TFC_EFORMAT, "name: a recipe with a base needs its own");
+    tfc_json *base = status == TFC_OK ? recipe_whole(base_name, depth + 1, err) : NULL;
+    if (base) {
+        json_object_object_del(json, "base");
+        merged = tfc_json_merge(base, json);
+        if (!merged) tfc_fail_memory(err, "recipe");
+    }
+    json_object_put(base);
+    json_object_put(json);
+    return merged;
+}
+
 tfc_status tfc_recipe_load(const char *name, tfc_recipe *recipe, tfc_error *err)
 {
+    tfc_error own;
+    tfc_error_init(&own);
+    if (!err) err = &own;
     *recipe =
         (tfc_recipe){.constrained = true, .heuristics = true, .temperature = 1.0, .repeat_operands = true};
     recipe->train.lr = 1e-5;
     recipe->train.batch = 8;
     recipe->train.warmup_share = 0.1;
     recipe->train.max_tokens = 1024;
-    tfc_json *json;
-    if (strcmp(name, "paper") == 0)
-        json = tfc_json_parse((const char *)tfc_data_recipe_paper, tfc_data_recipe_paper_bytes,
-                              "recipe paper", err);
-    else if (strcmp(name, "small") == 0)
-        json = tfc_json_parse((const char *)tfc_data_recipe_small, tfc_data_recipe_small_bytes,
-                              "recipe small", err);
-    else if (!tfc_file_exists(name))
-        return tfc_fail(
-            err, TFC_ENOTFOUND,
-            "no recipe '%s': the built-in ones are paper and small, or give the path of a JSON file", name);
-    else
-        json = tfc_json_parse_file(name, 1 << 20, err);
-    if (!json) return err ? err->status : TFC_EFORMAT;
-    tfc_status status = json_object_is_type(json, json_type_object)
-                            ? recipe_read(json, recipe, err)
-                            : tfc_fail(err, TFC_EFORMAT, "object expected");
-    if (status != TFC_OK) tfc_error_prefix(err, "recipe '%s'", name);
+    tfc_json *json = recipe_whole(name, 0, err);
+    tfc_status status = json ? recipe_read(json, recipe, err) : err->status;
+    if (status != TFC_OK && status != TFC_ENOTFOUND) tfc_error_prefix(err, "recipe '%s'", name);
     json_object_put(json);
     return status;
+}
+
+tfc_status tfc_recipe_text(const char *name, char **text, tfc_error *err)
+{
+    tfc_recipe recipe;
+    tfc_status status = tfc_recipe_load(name, &recipe, err); /* checks every field */
+    if (status != TFC_OK) return status;
+    tfc_json *json = recipe_whole(name, 0, err);
+    *text = json ? tfc_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY)) : NULL;
+    json_object_put(json);
+    return *text ? TFC_OK : tfc_fail_memory(err, "recipe");
 }

@@ -2,9 +2,7 @@
  * being continued with something else. */
 #include "annotate/settings.h"
 
-#include <dirent.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "annotate/choose.h"
 #include "base/file.h"
@@ -193,46 +191,6 @@ void tfc_settings_release(tfc_settings *settings)
     memset(settings, 0, sizeof *settings);
 }
 
-static tfc_status hash_file(const char *path, uint64_t *hash, tfc_error *err)
-{
-    tfc_file_map map;
-    tfc_status status = tfc_file_map_open(&map, path, err);
-    if (status != TFC_OK) return status;
-    *hash = tfc_hash_bytes(map.data, map.n_bytes, *hash);
-    tfc_file_map_close(&map);
-    return TFC_OK;
-}
-
-static int compare_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-tfc_status tfc_model_hash(const char *path, uint64_t *hash, tfc_error *err)
-{
-    *hash = 0;
-    if (!tfc_folder_exists(path)) return hash_file(path, hash, err);
-    struct dirent **entries = NULL;
-    int n = scandir(path, &entries, NULL, NULL);
-    if (n < 0) return tfc_fail_errno(err, "cannot read folder '%s'", path);
-    char **names = tfc_alloc_zero((size_t)n, sizeof *names);
-    tfc_status status = names ? TFC_OK : tfc_fail_memory(err, path);
-    for (int i = 0; i < n && names; i++) names[i] = entries[i]->d_name;
-    if (names) qsort(names, (size_t)n, sizeof *names, compare_text);
-    for (int i = 0; i < n && status == TFC_OK; i++) {
-        char *file = tfc_path_join(path, names[i]);
-        if (!file)
-            status = tfc_fail_memory(err, path);
-        else if (tfc_file_exists(file))
-            status = hash_file(file, hash, err);
-        tfc_free(file);
-    }
-    for (int i = 0; i < n; i++) free(entries[i]);
-    free(entries);
-    tfc_free(names);
-    return status;
-}
-
 static void put_number(tfc_buffer *json, const char *key, double value)
 {
     if (isnan(value))
@@ -291,7 +249,7 @@ char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params 
 {
     tfc_model_info info = tfc_model_get_info(model);
     uint64_t model_hash;
-    if (tfc_model_hash(info.path, &model_hash, err) != TFC_OK) return NULL;
+    if (tfc_path_hash(info.path, &model_hash, err) != TFC_OK) return NULL;
     const tfc_recipe *recipe = &settings->recipe;
     tfc_buffer json;
     tfc_buffer_init(&json, 1 << 20);

@@ -53,8 +53,6 @@ tfc_status tfc_head_tokens(const char *head, const tfc_tokenizer *tokenizer, int
  * (tfc_text_free). */
 char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params *params,
                         const tfc_model *model, const tfc_corpus *corpus, tfc_error *err);
-/* A hash of a model's content: its file, or all regular files of its folder by name. */
-tfc_status tfc_model_hash(const char *path, uint64_t *hash, tfc_error *err);
 /* Which field two such texts differ in; NULL when they agree. The caller's. */
 char *tfc_settings_difference(const char *a, const char *b);
 

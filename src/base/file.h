@@ -43,5 +43,7 @@ bool tfc_file_exists(const char *path);
 bool tfc_folder_exists(const char *path);
 /* "folder/name" in memory of its own; NULL when there is none left. */
 char *tfc_path_join(const char *folder, const char *name);
+/* Of the content: a file's, or that of all regular files of a folder by name. For keys, not for security. */
+tfc_status tfc_path_hash(const char *path, uint64_t *hash, tfc_error *err);
 
 #endif

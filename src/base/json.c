@@ -288,3 +288,31 @@ tfc_status tfc_json_only_keys(tfc_json *object, const char *const *keys, tfc_err
     }
     return TFC_OK;
 }
+
+static bool merge_into(tfc_json *target, tfc_json *over)
+{
+    json_object_object_foreach(over, key, value)
+    {
+        tfc_json *there, *copy = NULL;
+        bool both = json_object_object_get_ex(target, key, &there) &&
+                    json_object_is_type(there, json_type_object) &&
+                    json_object_is_type(value, json_type_object);
+        if (both && !merge_into(there, value)) return false;
+        if (both) continue;
+        if (value && json_object_deep_copy(value, &copy, NULL) != 0) return false;
+        if (json_object_object_add(target, key, copy) != 0) {
+            json_object_put(copy);
+            return false;
+        }
+    }
+    return true;
+}
+
+tfc_json *tfc_json_merge(tfc_json *base, tfc_json *over)
+{
+    tfc_json *merged = NULL;
+    if (json_object_deep_copy(base, &merged, NULL) != 0) return NULL;
+    if (merge_into(merged, over)) return merged;
+    json_object_put(merged);
+    return NULL;
+}

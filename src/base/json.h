@@ -33,4 +33,8 @@ tfc_status tfc_json_get_array(tfc_json *object, const char *key, tfc_json **out,
 /* Refuses a key that is not in the NULL-terminated list (typing errors in manifests and recipes). */
 tfc_status tfc_json_only_keys(tfc_json *object, const char *const *keys, tfc_error *err);
 
+/* A copy of `base` with the members of `over` put into it: objects go member by member, anything else of
+ * `over` takes the place of what was there, null included. The caller's; NULL: no memory. */
+tfc_json *tfc_json_merge(tfc_json *base, tfc_json *over);
+
 #endif

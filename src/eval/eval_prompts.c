@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "annotate/settings.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "eval/examples.h"
 #include "eval/results_file.h"
@@ -40,7 +41,7 @@ static char *settings_json(const evaluation *e, tfc_error *err)
     const tfc_generate_params *g = &e->params->generate;
     tfc_model_info info = tfc_model_get_info(tfc_session_model(e->session));
     uint64_t model;
-    if (tfc_model_hash(info.path, &model, err) != TFC_OK) return NULL;
+    if (tfc_path_hash(info.path, &model, err) != TFC_OK) return NULL;
     tfc_buffer json;
     tfc_buffer_init(&json, 0);
     tfc_buffer_printf(&json,

@@ -73,9 +73,10 @@ static bool checksum(const tfc_buffer *head, const float *const *arrays, int n_a
 }
 
 tfc_status tfc_checkpoint_save(const char *path, const char *settings, const tfc_train_state *state,
-                               const tfc_param_set *params, bool moments, tfc_pool *pool, tfc_error *err)
+                               const tfc_param_set *params, tfc_checkpoint_kind kind, tfc_pool *pool,
+                               tfc_error *err)
 {
-    const int n_arrays = moments ? 3 : 1;
+    const int n_arrays = (int)kind;
     const float *arrays[3] = {params->w, params->m, params->v};
     tfc_buffer head;
     tfc_buffer_init(&head, 0);
@@ -199,10 +200,10 @@ static tfc_status read_arrays(reading *r, tfc_param_set *params, int n_arrays, t
 }
 
 tfc_status tfc_checkpoint_load(const char *path, const char *settings, tfc_train_state *state,
-                               int64_t max_steps, tfc_param_set *params, bool moments, tfc_pool *pool,
-                               bool *found, tfc_error *err)
+                               int64_t max_steps, tfc_param_set *params, tfc_checkpoint_kind kind,
+                               tfc_pool *pool, bool *found, tfc_error *err)
 {
-    const int n_arrays = moments ? 3 : 1;
+    const int n_arrays = (int)kind;
     *found = tfc_file_exists(path);
     if (!*found) return TFC_OK;
     reading r = {.stream = fopen(path, "rbe"), .path = path};

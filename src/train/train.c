@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "train/train_run.h"
@@ -74,7 +75,7 @@ static tfc_status checkpoint_save(tfc_train_run *run, tfc_error *err)
     if (run->saved_step == run->state.step && run->saved_evaluated == run->state.evaluated_step)
         return TFC_OK;
     tfc_status status = tfc_checkpoint_save(run->path_last, run->settings, &run->state, &run->trainer.params,
-                                            3, run->pool, err);
+                                            TFC_CHECKPOINT_ALL, run->pool, err);
     if (status == TFC_OK) {
         run->saved_step = run->state.step;
         run->saved_evaluated = run->state.evaluated_step;
@@ -121,7 +122,7 @@ static tfc_status evaluate(tfc_train_run *run, tfc_error *err)
         /* The last step's weights are in last.ckpt. */
         if (step < run->steps)
             status = tfc_checkpoint_save(run->path_best, run->settings, &run->state, &run->trainer.params,
-                                         false, run->pool, err);
+                                         TFC_CHECKPOINT_WEIGHTS, run->pool, err);
     }
     run->state.evaluated_step = step;
     if (status == TFC_OK)
@@ -214,11 +215,33 @@ static bool checkpoint_due(const tfc_train_run *run)
     return tfc_train_clock() - run->saved_at >= CHECKPOINT_SECONDS;
 }
 
+/* The weights as they are now, to the folder of a step, or to that of the tuned model (step 0). */
+static tfc_status model_write(tfc_train_run *run, int64_t step, tfc_error *err)
+{
+    tfc_export export;
+    char *path = step > 0 ? tfc_train_step_path(run, step) : tfc_strdup(run->path_model);
+    tfc_status status = path ? TFC_OK : tfc_fail_memory(err, "export");
+    if (status == TFC_OK)
+        status = tfc_export_init(&export, run->base, &run->trainer.params, run->params->export_format,
+                                 run->params->export_type, err);
+    if (status == TFC_OK) status = tfc_export_folder(&export, path, err);
+    tfc_free(path);
+    return status;
+}
+
+static bool model_due(const tfc_train_run *run)
+{
+    for (size_t i = 0; i < run->params->n_model_steps; i++)
+        if (run->params->model_steps[i] == run->state.step) return true;
+    return false;
+}
+
 static tfc_status train_steps(tfc_train_run *run, tfc_error *err)
 {
     tfc_status status = evaluation_due(run) ? evaluate(run, err) : TFC_OK;
     while (status == TFC_OK && run->state.step < run->steps) {
         status = train_step(run, err);
+        if (status == TFC_OK && model_due(run)) status = model_write(run, run->state.step, err);
         if (status == TFC_OK && evaluation_due(run)) status = evaluate(run, err);
         if (status == TFC_OK && checkpoint_due(run)) status = checkpoint_save(run, err);
     }
@@ -241,8 +264,9 @@ static tfc_status best_take(tfc_train_run *run, tfc_error *err)
     bool found;
     state.losses = tfc_alloc((size_t)run->steps, sizeof *state.losses);
     if (!state.losses) return tfc_fail_memory(err, "training");
-    tfc_status status = tfc_checkpoint_load(run->path_best, run->settings, &state, run->steps,
-                                            &run->trainer.params, false, run->pool, &found, err);
+    tfc_status status =
+        tfc_checkpoint_load(run->path_best, run->settings, &state, run->steps, &run->trainer.params,
+                            TFC_CHECKPOINT_WEIGHTS, run->pool, &found, err);
     if (status == TFC_OK && (!found || state.step != run->state.best_step))
         status = tfc_fail(err, TFC_ENOTFOUND,
                           "'%s' with the weights of step %lld is missing; remove '%s' to train anew",
@@ -271,6 +295,24 @@ static void result_fill(const tfc_train_run *run, tfc_train_result *result)
     }
 }
 
+/* The tuned model, and the word that it is whole. */
+static tfc_status finish(tfc_train_run *run, tfc_error *err)
+{
+    tfc_status status = best_take(run, err);
+    if (status == TFC_OK) status = model_write(run, 0, err);
+    if (status == TFC_OK && !run->params->keep_checkpoints)
+        status = tfc_checkpoint_save(run->path_done, run->settings, &run->state, &run->trainer.params,
+                                     TFC_CHECKPOINT_DONE, run->pool, err);
+    return status;
+}
+
+/* Without last.ckpt a start finds done.ckpt; best.ckpt alone is of no use. */
+static void checkpoints_remove(const tfc_train_run *run)
+{
+    unlink(run->path_last);
+    unlink(run->path_best);
+}
+
 tfc_status tfc_train(tfc_model *base, const tfc_train_params *params, const tfc_monitor *monitor,
                      tfc_train_result *result, tfc_error *err)
 {
@@ -280,7 +322,7 @@ tfc_status tfc_train(tfc_model *base, const tfc_train_params *params, const tfc_
     if (!err) err = &own;
     tfc_status status = tfc_train_run_init(&run, base, params, monitor, err);
     if (status != TFC_OK) return status;
-    status = train_steps(&run, err);
+    if (!run.done) status = train_steps(&run, err);
     if (result) result_fill(&run, result);
     if (status == TFC_OK && run.state.best_step > 0 && run.state.dev_loss_best > run.state.dev_loss_before)
         tfc_monitor_note(
@@ -288,12 +330,8 @@ tfc_status tfc_train(tfc_model *base, const tfc_train_params *params, const tfc_
             "no dev loss is below that of the model before training (%.4f, best %.4f at step %lld): try "
             "a lower lr, or more texts",
             run.state.dev_loss_before, run.state.dev_loss_best, (long long)run.state.best_step);
-    if (status == TFC_OK) status = best_take(&run, err);
-    tfc_export export;
-    if (status == TFC_OK)
-        status = tfc_export_init(&export, base, &run.trainer.params, params->export_format,
-                                 params->export_type, err);
-    if (status == TFC_OK) status = tfc_export_folder(&export, run.path_model, err);
+    if (status == TFC_OK && !run.done) status = finish(&run, err);
+    if (status == TFC_OK && !params->keep_checkpoints) checkpoints_remove(&run);
     tfc_train_run_release(&run);
     return status;
 }

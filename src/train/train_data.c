@@ -183,7 +183,9 @@ static tfc_status draft_row(draft *d, const tfc_tokenizer *tokenizer, tfc_json *
         status = tfc_json_get_text(object, "source", &source, &n_source, NULL, err);
         if (status == TFC_OK) status = row_calls_read(&row, array, err);
         if (status == TFC_OK) status = row_calls_check(&row, source, n_source, text, n_text, err);
-        if (status == TFC_OK)
+        if (status == TFC_OK && options->without_calls)
+            status = draft_piece(d, tokenizer, source, n_source, true, err);
+        else if (status == TFC_OK)
             status = draft_calls(d, tokenizer, &row, source, n_source, options->mask_results, err);
         row_calls_release(&row);
     }

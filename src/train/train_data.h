@@ -20,12 +20,12 @@ typedef struct tfc_train_texts {
 
 typedef struct tfc_train_text_options {
     int64_t max_tokens, n_vocab;
-    bool add_eos, mask_results;
+    bool add_eos, mask_results, without_calls;
 } tfc_train_text_options;
 
 /* Reads JSON lines with "text". Rows with "calls" also need "source", and are tokenised piece by piece, as
  * decoding with tools sees them: the source up to a call; the call up to its arrow; its result and bracket;
- * the rest. TFC_EFORMAT names the line. */
+ * the rest. without_calls: the source alone. TFC_EFORMAT names the line. */
 tfc_status tfc_train_texts_load(tfc_train_texts *texts, const char *path, const tfc_tokenizer *tokenizer,
                                 const tfc_train_text_options *options, tfc_error *err);
 void tfc_train_texts_release(tfc_train_texts *texts);

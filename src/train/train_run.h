@@ -16,6 +16,7 @@ typedef struct tfc_train_sequence {
 } tfc_train_sequence;
 
 typedef struct tfc_train_run {
+    const tfc_model *base;
     const tfc_train_params *params;
     const tfc_monitor *monitor;
     tfc_pool *pool;
@@ -31,10 +32,11 @@ typedef struct tfc_train_run {
     int64_t steps, n_examples, eval_every;
 
     char *settings;
-    char *path_folder, *path_last, *path_best, *path_log, *path_model;
+    char *path_folder, *path_last, *path_best, *path_done, *path_log, *path_model;
     int lock; /* of the folder, against a second training; -1: none */
     tfc_train_log log;
     tfc_train_state state;
+    bool done;                           /* by an earlier call */
     int64_t saved_step, saved_evaluated; /* of last.ckpt */
     double saved_at;                     /* seconds, monotonic */
 
@@ -51,6 +53,8 @@ typedef struct tfc_train_run {
 tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const tfc_train_params *params,
                               const tfc_monitor *monitor, tfc_error *err);
 void tfc_train_run_release(tfc_train_run *run);
+/* OUT/model-step-N; the caller's, NULL: no memory. */
+char *tfc_train_step_path(const tfc_train_run *run, int64_t step);
 double tfc_train_clock(void); /* seconds, monotonic */
 
 #endif

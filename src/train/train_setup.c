@@ -65,6 +65,10 @@ static tfc_status params_check(const tfc_train_params *p, tfc_error *err)
                             ranges[i].low, ranges[i].high, ranges[i].value);
     if (!p->data || !p->out)
         return tfc_fail(err, TFC_EINVAL, "training needs data and a folder for its output");
+    for (size_t i = 0; i < p->n_model_steps; i++)
+        if (p->model_steps[i] < 1)
+            return tfc_fail(err, TFC_EINVAL, "no model can be kept after step %lld",
+                            (long long)p->model_steps[i]);
     if (p->plain_share > 0 && !p->plain)
         return tfc_fail(err, TFC_EINVAL, "plain_share %g needs a file of plain texts", p->plain_share);
     if (p->operand && strcmp(p->operand, "bf16") != 0 && strcmp(p->operand, "f32") != 0)
@@ -84,7 +88,8 @@ static int64_t *list_all(int64_t n)
 static tfc_status texts_read(tfc_train_run *run, const tfc_model *base, tfc_error *err)
 {
     const tfc_train_params *p = run->params;
-    tfc_train_text_options options = {run->max_tokens, base->hparams.V, p->add_eos, p->mask_results};
+    tfc_train_text_options options = {run->max_tokens, base->hparams.V, p->add_eos, p->mask_results,
+                                      p->without_calls};
     tfc_status status = tfc_train_texts_load(&run->data, p->data, base->tokenizer, &options, err);
     if (status == TFC_OK && p->plain && p->plain_share > 0)
         status = tfc_train_texts_load(&run->plain, p->plain, base->tokenizer, &options, err);
@@ -118,6 +123,10 @@ static tfc_status plan_steps(tfc_train_run *run, tfc_error *err)
         run->n_examples = n < 1 ? 1 : (int64_t)n;
         run->steps = (run->n_examples + p->batch - 1) / p->batch;
     }
+    for (size_t i = 0; i < p->n_model_steps; i++)
+        if (p->model_steps[i] > run->steps)
+            return tfc_fail(err, TFC_EINVAL, "no model can be kept after step %lld: there are %lld steps",
+                            (long long)p->model_steps[i], (long long)run->steps);
     run->eval_every = p->eval_every ? p->eval_every : (run->steps + 3) / 4;
     tfc_status status =
         tfc_train_order_init(&run->order, run->n_train, run->plain.n, p->plain_share, p->seed, err);
@@ -176,8 +185,9 @@ static tfc_status paths_make(tfc_train_run *run, tfc_error *err)
     if (run->path_folder) {
         run->path_last = tfc_path_join(run->path_folder, "last.ckpt");
         run->path_best = tfc_path_join(run->path_folder, "best.ckpt");
+        run->path_done = tfc_path_join(run->path_folder, "done.ckpt");
     }
-    if (!run->path_log || !run->path_model || !run->path_last || !run->path_best)
+    if (!run->path_log || !run->path_model || !run->path_last || !run->path_best || !run->path_done)
         return tfc_fail_memory(err, "training");
     return tfc_folder_make(run->path_folder, err);
 }
@@ -197,12 +207,45 @@ static tfc_status folder_lock(tfc_train_run *run, tfc_error *err)
     return status;
 }
 
+/* Checkpoints are removed when a training is done; what is left says with which settings. */
+static tfc_status done_find(tfc_train_run *run, tfc_error *err)
+{
+    tfc_status status =
+        tfc_checkpoint_load(run->path_done, run->settings, &run->state, run->steps, &run->trainer.params,
+                            TFC_CHECKPOINT_DONE, run->pool, &run->done, err);
+    if (status != TFC_OK || !run->done) return status;
+    if (!tfc_folder_exists(run->path_model))
+        return tfc_fail(err, TFC_ECONFLICT,
+                        "the training in '%s' is done, but its model is gone; remove '%s' to train anew",
+                        run->params->out, run->path_folder);
+    for (size_t i = 0; i < run->params->n_model_steps; i++) {
+        char *path = tfc_train_step_path(run, run->params->model_steps[i]);
+        bool there = path && tfc_folder_exists(path);
+        if (path && !there)
+            status = tfc_fail(err, TFC_ECONFLICT,
+                              "the training in '%s' is done, and '%s' was not kept; use another folder",
+                              run->params->out, path);
+        tfc_free(path);
+        if (!path) status = tfc_fail_memory(err, "training");
+        if (!there) break;
+    }
+    return status;
+}
+
+char *tfc_train_step_path(const tfc_train_run *run, int64_t step)
+{
+    char name[48];
+    snprintf(name, sizeof name, "model-step-%lld", (long long)step);
+    return tfc_path_join(run->params->out, name);
+}
+
 static tfc_status checkpoint_find(tfc_train_run *run, tfc_error *err)
 {
     bool found;
     tfc_status status = tfc_checkpoint_load(run->path_last, run->settings, &run->state, run->steps,
-                                            &run->trainer.params, true, run->pool, &found, err);
-    if (status != TFC_OK) return status;
+                                            &run->trainer.params, TFC_CHECKPOINT_ALL, run->pool, &found, err);
+    if (status == TFC_OK && !found) status = done_find(run, err);
+    if (status != TFC_OK || run->done) return status;
     if (!found && tfc_folder_exists(run->path_model))
         return tfc_fail(err, TFC_ECONFLICT,
                         "'%s' is there already and no checkpoint belongs to it; remove it or choose "
@@ -222,6 +265,7 @@ tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const t
                               const tfc_monitor *monitor, tfc_error *err)
 {
     memset(run, 0, sizeof *run);
+    run->base = base;
     run->params = params;
     run->monitor = monitor;
     run->state.evaluated_step = run->state.best_step = -1;
@@ -260,9 +304,10 @@ void tfc_train_run_release(tfc_train_run *run)
     tfc_train_texts_release(&run->plain);
     tfc_train_texts_release(&run->dev);
     tfc_train_order_release(&run->order);
-    void *const owned[] = {run->train_list, run->dev_list, run->settings,   run->path_folder,  run->path_last,
-                           run->path_best,  run->path_log, run->path_model, run->state.losses, run->batch,
-                           run->ids,        run->targets,  run->lengths};
+    void *const owned[] = {run->train_list, run->dev_list,     run->settings,  run->path_folder,
+                           run->path_last,  run->path_best,    run->path_done, run->path_log,
+                           run->path_model, run->state.losses, run->batch,     run->ids,
+                           run->targets,    run->lengths};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) tfc_free(owned[i]);
     memset(run, 0, sizeof *run);
 }

@@ -243,18 +243,6 @@ static void test_threads(void **state)
     }
 }
 
-/* A finished run gives the same once more, without a step. */
-static void test_again(void **state)
-{
-    (void)state;
-    tfc_train_params params = tiny("reference");
-    train_to_end(&params);
-    same_as_reference("reference");
-    log_is_whole("reference");
-}
-
-/* ---- what is refused ---- */
-
 static void refused(const tfc_train_params *params, tfc_status status, const char *words)
 {
     tfc_error err;
@@ -262,6 +250,66 @@ static void refused(const tfc_train_params *params, tfc_status status, const cha
     if (got != status || !strstr(err.message, words))
         fail_msg("%d '%s', not %d with '%s'", got, err.message, status, words);
 }
+
+/* A finished run gives the same once more, without a step, and leaves no large checkpoint behind. */
+static void test_again(void **state)
+{
+    (void)state;
+    tfc_train_params params = tiny("reference");
+    train_to_end(&params);
+    same_as_reference("reference");
+    log_is_whole("reference");
+    assert_false(tfc_file_exists(in_root("reference/checkpoints/last.ckpt")));
+    assert_false(tfc_file_exists(in_root("reference/checkpoints/best.ckpt")));
+    assert_true(tfc_file_exists(in_root("reference/checkpoints/done.ckpt")));
+    int64_t step = 3;
+    params.model_steps = &step;
+    params.n_model_steps = 1;
+    refused(&params, TFC_ECONFLICT, "was not kept");
+}
+
+/* A model kept on the way, and the control without calls: what a file of the bare sources gives. */
+static void test_variants(void **state)
+{
+    (void)state;
+    char sources[300], *text, *other;
+    size_t n, n_other;
+    snprintf(sources, sizeof sources, "%s/sources.jsonl", root);
+    FILE *file = fopen(sources, "w");
+    assert_non_null(file);
+    for (int i = 0; i < N_TEXTS; i++)
+        fprintf(file, "{\"text\":\"There are %d + 12 %d eggs.\"}\n", i * 7, i * 7 + 12);
+    fclose(file);
+    tfc_train_params params = tiny("variant");
+    int64_t step = 4;
+    params.without_calls = true;
+    params.model_steps = &step;
+    params.n_model_steps = 1;
+    train_to_end(&params);
+    read_output("variant", "model/model.gguf", &text, &n);
+    params = tiny("variant2");
+    params.data = sources;
+    train_to_end(&params);
+    read_output("variant2", "model/model.gguf", &other, &n_other);
+    assert_int_equal(n, n_other);
+    assert_memory_equal(text, other, n);
+    tfc_free(other);
+    read_output("variant", "model-step-4/model.gguf", &other, &n_other);
+    assert_int_equal(n, n_other);
+    assert_memory_not_equal(text, other, n);
+    tfc_free(text);
+    tfc_free(other);
+    step = STEPS + 1;
+    params = tiny("variant3");
+    params.model_steps = &step;
+    params.n_model_steps = 1;
+    refused(&params, TFC_EINVAL, "step 11");
+    remove_tree("variant");
+    remove_tree("variant2");
+    remove_tree("variant3");
+}
+
+/* ---- what is refused ---- */
 
 static void test_other_settings(void **state)
 {
@@ -331,6 +379,7 @@ static void test_damaged(void **state)
 {
     (void)state;
     tfc_train_params params = tiny("damaged");
+    params.keep_checkpoints = true;
     train_to_end(&params);
     char *text, path[300];
     size_t n;
@@ -362,6 +411,7 @@ static void test_best(void **state)
 {
     (void)state;
     tfc_train_params params = tiny("best");
+    params.keep_checkpoints = true;
     params.lr = 0.2; /* learns, then gets worse */
     params.warmup_share = 0.9;
     params.eval_every = 1;
@@ -486,7 +536,7 @@ int main(void)
         cmocka_unit_test(test_again),       cmocka_unit_test(test_other_settings),
         cmocka_unit_test(test_bad_params),  cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_best),        cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),      cmocka_unit_test(test_variants),
     };
     return cmocka_run_group_tests(tests, prepare, tidy);
 }

@@ -101,7 +101,7 @@ static void test_cuts(void **state)
     for (int64_t max_tokens = 2; max_tokens < 30; max_tokens++)
         for (int bos = 0; bos < 2; bos++) {
             const tfc_tokenizer *tokenizer = bos ? bos_tokenizer : plain_tokenizer;
-            tfc_train_text_options options = {max_tokens, 1000, true, false};
+            tfc_train_text_options options = {max_tokens, 1000, true, false, false};
             tfc_train_texts texts, whole;
             tfc_error err;
             const char *lines =
@@ -169,7 +169,7 @@ static void test_split(void **state)
     (void)state;
     char lines[4000] = "";
     for (int i = 0; i < 40; i++) strcat(lines, "{\"text\":\"qxzjkvwqx\"}\n");
-    tfc_train_text_options options = {4, 1000, true, false};
+    tfc_train_text_options options = {4, 1000, true, false, false};
     tfc_train_texts texts;
     tfc_error err;
     assert_int_equal(load(&texts, lines, plain_tokenizer, &options, &err), TFC_OK);
