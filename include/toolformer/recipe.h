@@ -87,6 +87,8 @@ typedef struct tfc_recipe {
 
 /* name: "paper", "small", or the path of a JSON file. Errors name the file and the field. */
 tfc_status tfc_recipe_load(const char *name, tfc_recipe *recipe, tfc_error *err);
+/* From JSON that is at hand; `what` names it in errors. */
+tfc_status tfc_recipe_parse(const char *text, const char *what, tfc_recipe *recipe, tfc_error *err);
 /* Its JSON with all fields, those of its base put in; the caller's (tfc_text_free). */
 tfc_status tfc_recipe_text(const char *name, char **text, tfc_error *err);
 

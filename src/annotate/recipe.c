@@ -254,13 +254,20 @@ static tfc_json *recipe_file(const char *name, tfc_error *err)
     return NULL;
 }
 
-/* The recipe's fields over those of its base. NULL: err says why. */
+static tfc_json *with_base(tfc_json *json, int depth, tfc_error *err);
+
 static tfc_json *recipe_whole(const char *name, int depth, tfc_error *err)
 {
-    tfc_json *json = recipe_file(name, err), *merged = NULL;
+    tfc_json *json = recipe_file(name, err);
+    return json ? with_base(json, depth, err) : NULL;
+}
+
+/* The recipe's fields over those of its base; takes json. NULL: err says why. */
+static tfc_json *with_base(tfc_json *json, int depth, tfc_error *err)
+{
     const char *base_name;
     bool found = false;
-    if (!json) return NULL;
+    tfc_json *merged = NULL;
     tfc_status status = json_object_is_type(json, json_type_object)
                             ? tfc_json_get_text(json, "base", &base_name, NULL, &found, err)
                             : tfc_fail(err, TFC_EFORMAT, "object expected");
@@ -280,31 +287,46 @@ static tfc_json *recipe_whole(const char *name, int depth, tfc_error *err)
     return merged;
 }
 
-tfc_status tfc_recipe_load(const char *name, tfc_recipe *recipe, tfc_error *err)
+/* Reads json, or says what err has; takes it. */
+static tfc_status recipe_take(tfc_json *json, const char *what, tfc_recipe *recipe, tfc_error *err)
 {
-    tfc_error own;
-    tfc_error_init(&own);
-    if (!err) err = &own;
     *recipe =
         (tfc_recipe){.constrained = true, .heuristics = true, .temperature = 1.0, .repeat_operands = true};
     recipe->train.lr = 1e-5;
     recipe->train.batch = 8;
     recipe->train.warmup_share = 0.1;
     recipe->train.max_tokens = 1024;
-    tfc_json *json = recipe_whole(name, 0, err);
     tfc_status status = json ? recipe_read(json, recipe, err) : err->status;
-    if (status != TFC_OK && status != TFC_ENOTFOUND) tfc_error_prefix(err, "recipe '%s'", name);
+    if (status != TFC_OK && status != TFC_ENOTFOUND) tfc_error_prefix(err, "recipe '%s'", what);
     json_object_put(json);
     return status;
+}
+
+tfc_status tfc_recipe_load(const char *name, tfc_recipe *recipe, tfc_error *err)
+{
+    tfc_error own;
+    tfc_error_init(&own);
+    if (!err) err = &own;
+    return recipe_take(recipe_whole(name, 0, err), name, recipe, err);
+}
+
+tfc_status tfc_recipe_parse(const char *text, const char *what, tfc_recipe *recipe, tfc_error *err)
+{
+    tfc_error own;
+    tfc_error_init(&own);
+    if (!err) err = &own;
+    tfc_json *json = tfc_json_parse(text, strlen(text), what, err);
+    return recipe_take(json ? with_base(json, 0, err) : NULL, what, recipe, err);
 }
 
 tfc_status tfc_recipe_text(const char *name, char **text, tfc_error *err)
 {
     tfc_recipe recipe;
+    *text = NULL;
     tfc_status status = tfc_recipe_load(name, &recipe, err); /* checks every field */
     if (status != TFC_OK) return status;
     tfc_json *json = recipe_whole(name, 0, err);
-    *text = json ? tfc_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY)) : NULL;
+    if (json) *text = tfc_strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY));
     json_object_put(json);
     return *text ? TFC_OK : tfc_fail_memory(err, "recipe");
 }
