@@ -19,6 +19,7 @@ static const command commands[] = {
     {"train", "fine-tune the model on a data set", cmd_train},
     {"generate", "continue a prompt, with tool calls made on the way", cmd_generate},
     {"eval", "prompts with known answers: how many are right", cmd_eval},
+    {"experiment", "systems, evaluations and ablations from one file, to tables", cmd_experiment},
     {"report", "what a run did, as one HTML file", cmd_report},
     {"chat", "the same, line by line", cmd_chat},
     {"explain", "the three losses of one call, token by token", cmd_explain},

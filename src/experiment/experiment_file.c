@@ -103,7 +103,7 @@ static tfc_status expand_path(reader *r, const char *text, const char **out, tfc
         tfc_buffer_puts(&path, r->data_dir);
         tfc_buffer_puts(&path, end + 1);
     } else {
-        if (text[0] != '/') tfc_buffer_printf(&path, "%s/", r->folder);
+        if (text[0] != '/' && strcmp(r->folder, ".") != 0) tfc_buffer_printf(&path, "%s/", r->folder);
         tfc_buffer_puts(&path, text);
     }
     tfc_status status = tfc_buffer_ok(&path, "path", err);
@@ -224,7 +224,9 @@ static tfc_status read_corpora(reader *r, tfc_json *json, tfc_exp_variant *v, tf
         if (status == TFC_OK && corpus->n_files && kind_wanted(kinds, n_kinds, corpus->kind)) v->n_corpora++;
     }
     if (status == TFC_OK && v->n_corpora == 0)
-        status = tfc_fail(err, TFC_ENOTFOUND, "corpora: none of them is there");
+        status = n_kinds ? tfc_fail(err, TFC_ENOTFOUND, "kinds: no corpus that is there is of these kinds")
+                         : tfc_fail(err, TFC_ENOTFOUND, "corpora: none of them is there%s",
+                                    r->data_dir ? "" : "; set TOOLFORMER_TEST_DATA or pass --data-dir");
     return status;
 }
 
@@ -330,6 +332,40 @@ static tfc_status read_recipe(reader *r, tfc_json *json, tfc_exp_variant *v, tfc
     }
     json_object_put(whole);
     tfc_text_free(base_text);
+    return status;
+}
+
+static tfc_status check_choice(const char *key, const char *value, const char *const *known, tfc_error *err)
+{
+    for (size_t i = 0; known[i]; i++)
+        if (!value || strcmp(value, known[i]) == 0) return TFC_OK;
+    return tfc_fail(err, TFC_EFORMAT, "%s: unknown choice '%.60s'", key, value);
+}
+
+/* What `filter` decides without the model: variants that differ in it share the annotation. */
+static tfc_status read_filter(reader *r, tfc_json *json, tfc_exp_variant *v, tfc_error *err)
+{
+    static const char *const keys[] = {"tau_f",   "tau_f_by_tool", "choose",        "rule",
+                                       "results", "max_calls",     "max_ambiguous", NULL};
+    tfc_json *filter;
+    bool found;
+    v->filter = (tfc_filter_params){.tau_f = NAN};
+    tfc_status status = tfc_json_get_object(json, "filter", &filter, &found, err);
+    if (status != TFC_OK || !found) return status;
+    status = tfc_json_only_keys(filter, keys, err);
+    if (status == TFC_OK) status = get_number(filter, "tau_f", -1e6, 1e6, &v->filter.tau_f, err);
+    if (status == TFC_OK) status = get_text(r, filter, "tau_f_by_tool", &v->filter.tau_f_by_tool, err);
+    if (status == TFC_OK) status = get_text(r, filter, "choose", &v->filter.choose, err);
+    if (status == TFC_OK) status = get_text(r, filter, "rule", &v->filter.filter, err);
+    if (status == TFC_OK) status = get_text(r, filter, "results", &v->filter.results, err);
+    if (status == TFC_OK) status = get_int(filter, "max_calls", -1, INT64_MAX / 2, &v->filter.max_calls, err);
+    if (status == TFC_OK)
+        status = get_int(filter, "max_ambiguous", -1, 1 << 30, &v->filter.max_ambiguous, err);
+    static const char *const rules[] = {"gain", "none", NULL}, *const results[] = {"own", "shuffled", NULL};
+    if (status == TFC_OK) status = check_choice("choose", v->filter.choose, tfc_choose_names, err);
+    if (status == TFC_OK) status = check_choice("rule", v->filter.filter, rules, err);
+    if (status == TFC_OK) status = check_choice("results", v->filter.results, results, err);
+    if (status != TFC_OK) tfc_error_prefix(err, "filter");
     return status;
 }
 
@@ -490,7 +526,6 @@ static tfc_status read_variant(reader *r, tfc_json *json, tfc_exp_variant *v, tf
 {
     v->annotate_seed = -1;
     v->rounds = 1;
-    v->tau_f = NAN;
     tfc_status status = read_tools(r, json, &v->tools, err);
     if (status == TFC_OK) status = read_corpora(r, json, v, err);
     if (status == TFC_OK) {
@@ -500,7 +535,7 @@ static tfc_status read_variant(reader *r, tfc_json *json, tfc_exp_variant *v, tf
     if (status == TFC_OK) status = get_text(r, json, "date", &v->date, err);
     if (status == TFC_OK) status = get_text(r, json, "description", &v->description, err);
     if (status == TFC_OK) status = get_int(json, "annotate_seed", 0, INT64_MAX, &v->annotate_seed, err);
-    if (status == TFC_OK) status = get_number(json, "tau_f", -1e6, 1e6, &v->tau_f, err);
+    if (status == TFC_OK) status = read_filter(r, json, v, err);
     if (status == TFC_OK) status = get_int(json, "rounds", 1, 8, &v->rounds, err);
     if (status == TFC_OK) status = read_seeds(json, v, err);
     if (status == TFC_OK) status = read_systems(json, v, r->main, err);
@@ -531,7 +566,7 @@ static tfc_status recipe_as_object(tfc_json *json, tfc_error *err)
 
 static const char *const variant_keys[] = {
     "name",   "description",   "corpora",  "kinds",         "tools",   "recipe",
-    "date",   "annotate_seed", "tau_f",    "seeds",         "systems", "train",
+    "date",   "annotate_seed", "filter",   "seeds",         "systems", "train",
     "rounds", "evaluations",   "evaluate", "eval_at_steps", "subsets", NULL};
 static const char *const file_keys[] = {"model", "ablations", "drop_overlap", "forget", NULL};
 

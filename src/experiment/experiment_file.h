@@ -4,6 +4,7 @@
 #define TFC_EXPERIMENT_EXPERIMENT_FILE_H
 
 #include "base/json.h"
+#include "toolformer/annotate.h"
 #include "toolformer/recipe.h"
 #include "toolformer/train.h"
 
@@ -42,10 +43,10 @@ typedef struct tfc_exp_variant {
     size_t n_corpora;
     const char *tools; /* as tfc_tools_create */
     tfc_recipe recipe;
-    const char *recipe_text; /* its JSON with all fields */
-    const char *date;        /* of documents without one; may be NULL */
-    int64_t annotate_seed;   /* -1: the first of seeds */
-    double tau_f;            /* NAN: as annotated */
+    const char *recipe_text;  /* its JSON with all fields */
+    const char *date;         /* of documents without one; may be NULL */
+    int64_t annotate_seed;    /* -1: the first of seeds */
+    tfc_filter_params filter; /* its run and out are not set */
     uint64_t seeds[TFC_EXP_LIST];
     size_t n_seeds;
     bool systems[TFC_EXP_N_SYSTEMS];

@@ -1,7 +1,7 @@
 /* experiment/experiment_run.h: the parts of one call of tfc_experiment_run.
  *
- * The walk over variants, rounds, subsets, seeds, systems and evaluations asks for stages; equal ones are one.
- * It goes twice: once to know what there is to do, once to do it. */
+ * The walk over variants, rounds, subsets, seeds, systems and evaluations asks for stages; equal ones are
+ * one. It goes twice: once to know what there is to do, once to do it. */
 #ifndef TFC_EXPERIMENT_EXPERIMENT_RUN_H
 #define TFC_EXPERIMENT_EXPERIMENT_RUN_H
 
@@ -54,6 +54,7 @@ struct tfc_exp_stage {
     bool done, ran;
     const char *skipped; /* why it cannot be run, or NULL */
     double seconds;      /* of all starts */
+    double threads;
     tfc_json *result;
 
     /* what it works with; those that do not concern its kind are not set */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/random.h"
@@ -112,12 +113,13 @@ static tfc_status run_annotate(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *j
 
 static tfc_status run_filter(tfc_exp_stage *stage, tfc_buffer *json, tfc_error *err)
 {
-    tfc_filter_params params = {
-        .run = stage->source->folder, .tau_f = stage->variant->tau_f, .out = stage->folder};
+    tfc_filter_params params = stage->variant->filter;
+    params.run = stage->source->folder;
+    params.out = stage->folder;
     tfc_filter_result r;
     tfc_status status = tfc_filter(&params, &r, err);
-    tfc_buffer_printf(json, "\"snippets\":%lld,\"texts\":%lld,\"calls\":%lld,\"tools\":{", (long long)r.snippets,
-                      (long long)r.texts, (long long)r.calls);
+    tfc_buffer_printf(json, "\"snippets\":%lld,\"texts\":%lld,\"calls\":%lld,\"tools\":{",
+                      (long long)r.snippets, (long long)r.texts, (long long)r.calls);
     for (size_t i = 0; i < r.n_tools; i++) {
         if (i) tfc_buffer_putc(json, ',');
         tfc_buffer_json(json, r.tools[i].name, strlen(r.tools[i].name));
@@ -188,7 +190,8 @@ static tfc_status run_subset(tfc_exp_stage *stage, tfc_buffer *json, tfc_error *
     size_t n, n_rows = 0;
     subset_row *rows = NULL;
     tfc_file_writer writer = {0};
-    tfc_status status = in && out ? tfc_file_read(in, (size_t)4 << 30, &text, &n, err) : tfc_fail_memory(err, "subset");
+    tfc_status status =
+        in && out ? tfc_file_read(in, (size_t)4 << 30, &text, &n, err) : tfc_fail_memory(err, "subset");
     if (status == TFC_OK) status = subset_read(text, n, in, &rows, &n_rows, err);
     if (status == TFC_OK) status = tfc_file_writer_open(&writer, out, err);
     uint64_t limit = status == TFC_OK ? subset_limit(rows, n_rows, stage->share) : 0;
@@ -224,12 +227,14 @@ static bool has_bytes(const char *path)
 static tfc_status run_train(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json, tfc_error *err)
 {
     const tfc_exp_variant *v = stage->variant;
-    const tfc_exp_stage *filter = stage->source->kind == TFC_EXP_SUBSET ? stage->source->source : stage->source;
+    const tfc_exp_stage *filter =
+        stage->source->kind == TFC_EXP_SUBSET ? stage->source->source : stage->source;
     tfc_train_params params = v->train;
     tfc_train_result r = {0};
     char *data = tfc_path_join(stage->source->folder, "dataset.jsonl");
     char *plain = tfc_path_join(filter->folder, "plain.jsonl");
-    tfc_status status = data && plain ? open_model(exp, (tfc_exp_model){NULL, 0}, err) : tfc_fail_memory(err, "train");
+    tfc_status status =
+        data && plain ? open_model(exp, (tfc_exp_model){NULL, 0}, err) : tfc_fail_memory(err, "train");
     if (status == TFC_OK) {
         tfc_session_free(exp->session); /* its memory is the trainer's now */
         exp->session = NULL;
@@ -330,16 +335,18 @@ static tfc_status run_eval(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json,
         tfc_buffer_init(&writer.line, (size_t)64 << 20);
         decoding_of(stage, tools, &params.generate);
         status = tfc_eval_prompts(exp->session, &params, write_row, &writer, exp->monitor, &r, err);
-        if (status == TFC_OK && writer.status != TFC_OK) status = tfc_fail(err, writer.status, "%s", writer.err.message);
+        if (status == TFC_OK && writer.status != TFC_OK)
+            status = tfc_fail(err, writer.status, "%s", writer.err.message);
         if (status == TFC_OK) status = tfc_file_writer_commit(&writer.file, err);
     }
     tfc_file_writer_abort(&writer.file);
     tfc_buffer_release(&writer.line);
-    tfc_buffer_printf(json,
-                      "\"n\":%lld,\"correct\":%lld,\"strict_correct\":%lld,\"called\":%lld,\"correct_called\":%lld,"
-                      "\"result_right\":%lld,\"copied\":%lld",
-                      (long long)r.n, (long long)r.correct, (long long)r.strict_correct, (long long)r.called,
-                      (long long)r.correct_called, (long long)r.result_right, (long long)r.copied);
+    tfc_buffer_printf(
+        json,
+        "\"n\":%lld,\"correct\":%lld,\"strict_correct\":%lld,\"called\":%lld,\"correct_called\":%lld,"
+        "\"result_right\":%lld,\"copied\":%lld",
+        (long long)r.n, (long long)r.correct, (long long)r.strict_correct, (long long)r.called,
+        (long long)r.correct_called, (long long)r.result_right, (long long)r.copied);
     tfc_tools_free(tools);
     tfc_free(path);
     return status;
@@ -350,9 +357,10 @@ static tfc_status run_forget(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *jso
     tfc_forget_result r = {0};
     tfc_status status = open_session(exp, stage->model, err);
     if (status == TFC_OK)
-        status = tfc_forget_measure(exp->session, exp->file.forget_data, stage->variant->tools, exp->monitor, &r, err);
-    tfc_buffer_printf(json, "\"tokens\":%lld,\"loss\":%.12g,\"perplexity\":%.12g", (long long)r.n_tokens, r.loss,
-                      r.perplexity);
+        status = tfc_forget_measure(exp->session, exp->file.forget_data, stage->variant->tools, exp->monitor,
+                                    &r, err);
+    tfc_buffer_printf(json, "\"tokens\":%lld,\"loss\":%.12g,\"perplexity\":%.12g", (long long)r.n_tokens,
+                      r.loss, r.perplexity);
     return status;
 }
 
@@ -361,13 +369,20 @@ static tfc_status run_forget(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *jso
 static tfc_status run_kind(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json, tfc_error *err)
 {
     switch (stage->kind) {
-    case TFC_EXP_ANNOTATE: return run_annotate(exp, stage, json, err);
-    case TFC_EXP_FILTER: return run_filter(stage, json, err);
-    case TFC_EXP_SUBSET: return run_subset(stage, json, err);
-    case TFC_EXP_TRAIN: return run_train(exp, stage, json, err);
-    case TFC_EXP_EVAL: return run_eval(exp, stage, json, err);
-    case TFC_EXP_FORGET: return run_forget(exp, stage, json, err);
-    default: return tfc_fail(err, TFC_EINVAL, "unknown stage");
+    case TFC_EXP_ANNOTATE:
+        return run_annotate(exp, stage, json, err);
+    case TFC_EXP_FILTER:
+        return run_filter(stage, json, err);
+    case TFC_EXP_SUBSET:
+        return run_subset(stage, json, err);
+    case TFC_EXP_TRAIN:
+        return run_train(exp, stage, json, err);
+    case TFC_EXP_EVAL:
+        return run_eval(exp, stage, json, err);
+    case TFC_EXP_FORGET:
+        return run_forget(exp, stage, json, err);
+    default:
+        return tfc_fail(err, TFC_EINVAL, "unknown stage");
     }
 }
 
@@ -378,7 +393,8 @@ static double seconds_before(const tfc_exp_stage *stage)
     double seconds = 0;
     bool found;
     tfc_json *json = path && tfc_file_exists(path) ? tfc_json_parse_file(path, 4096, NULL) : NULL;
-    if (json_object_is_type(json, json_type_object)) tfc_json_get_double(json, "seconds", &seconds, &found, NULL);
+    if (json_object_is_type(json, json_type_object))
+        tfc_json_get_double(json, "seconds", &seconds, &found, NULL);
     json_object_put(json);
     tfc_free(path);
     return seconds;
@@ -405,11 +421,13 @@ tfc_status tfc_exp_stage_run(tfc_exp *exp, tfc_exp_stage *stage, tfc_error *err)
     if (status == TFC_OK) status = run_kind(exp, stage, &result, err);
     tfc_buffer_putc(&result, '}');
     stage->seconds = before + now() - start;
+    stage->threads =
+        exp->params->n_threads > 0 ? exp->params->n_threads : (double)sysconf(_SC_NPROCESSORS_ONLN);
     if (status == TFC_OK) {
         tfc_buffer_puts(&json, "{\"label\":");
         tfc_buffer_json(&json, stage->label, strlen(stage->label));
-        tfc_buffer_printf(&json, ",\"seconds\":%.3f,\"result\":%s,\"inputs\":%s}\n", stage->seconds,
-                          result.data ? result.data : "{}", stage->inputs);
+        tfc_buffer_printf(&json, ",\"seconds\":%.3f,\"threads\":%g,\"result\":%s,\"inputs\":%s}\n",
+                          stage->seconds, stage->threads, result.data ? result.data : "{}", stage->inputs);
         status = save(stage, "stage.json", &json, err);
         if (status == TFC_OK) stage->result = tfc_json_parse(result.data, result.n, stage->label, err);
         if (status == TFC_OK && !stage->result) status = err->status;

@@ -1,5 +1,5 @@
-/* Corpora → one file of texts a variant. A row of an evaluation that stands in a text would be learnt by heart:
- * such texts are counted, named and left out. */
+/* Corpora → one file of texts a variant. A row of an evaluation that stands in a text would be learnt by
+ * heart: such texts are counted, named and left out. */
 #include <stdio.h>
 
 #include "base/file.h"
@@ -83,7 +83,8 @@ static tfc_status add_text(making *m, const tfc_snippet *text, const char *kind,
     if (seen) { /* another file has that id, too */
         snprintf(id, sizeof id, "%.100s/%.400s", kind, text->id);
         if (!id_add(&m->ids, id, &seen)) return tfc_fail_memory(err, "texts");
-        if (seen) return tfc_fail(err, TFC_ECONFLICT, "the id '%.200s' stands in two texts of '%s'", id, kind);
+        if (seen)
+            return tfc_fail(err, TFC_ECONFLICT, "the id '%.200s' stands in two texts of '%s'", id, kind);
     }
     m->id = id;
     m->texts->n_read++;
@@ -112,7 +113,8 @@ static bool drawn(const tfc_exp_corpus *corpus, const char *id)
     return tfc_random_uniform(&random) < corpus->share;
 }
 
-static tfc_status add_file(making *m, const tfc_exp_corpus *corpus, const char *path, int64_t *n, tfc_error *err)
+static tfc_status add_file(making *m, const tfc_exp_corpus *corpus, const char *path, int64_t *n,
+                           tfc_error *err)
 {
     tfc_corpus_params params = tfc_corpus_params_default();
     params.files = &path;
@@ -237,7 +239,8 @@ tfc_status tfc_exp_texts_make(tfc_exp *exp, tfc_error *err)
             tfc_free(signature);
             continue;
         }
-        exp->texts[exp->n_texts++] = (tfc_exp_texts){.variant = &exp->file.variants[v], .signature = signature};
+        exp->texts[exp->n_texts++] =
+            (tfc_exp_texts){.variant = &exp->file.variants[v], .signature = signature};
         status = make_one(exp, &exp->texts[i], err);
     }
     return status;

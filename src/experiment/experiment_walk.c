@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "experiment/experiment_run.h"
 #include "experiment/experiment_train.h"
+#include "toolformer/decode.h"
 
 const char *const tfc_exp_kind_names[TFC_EXP_N_KINDS] = {"annotate", "filter", "subset",
                                                          "train",    "eval",   "forget"};
@@ -21,6 +22,7 @@ static tfc_status stage_load(tfc_exp_stage *stage, tfc_error *err)
         tfc_json *json = tfc_json_parse_file(path, (size_t)64 << 20, err), *result;
         status = json ? tfc_json_get_object(json, "result", &result, NULL, err) : err->status;
         if (status == TFC_OK) status = tfc_json_get_double(json, "seconds", &stage->seconds, NULL, err);
+        if (status == TFC_OK) status = tfc_json_get_double(json, "threads", &stage->threads, NULL, err);
         if (status == TFC_OK) {
             stage->result = json_object_get(result);
             stage->done = true;
@@ -110,7 +112,8 @@ static tfc_status stage_want(tfc_exp *exp, tfc_exp_stage *like, tfc_exp_stage **
              (unsigned long long)tfc_hash_bytes(like->inputs, strlen(like->inputs), 0));
     tfc_exp_stage *found = NULL;
     for (size_t i = 0; i < exp->n_stages && !found; i++)
-        if (exp->stages[i]->kind == like->kind && strcmp(exp->stages[i]->key, key) == 0) found = exp->stages[i];
+        if (exp->stages[i]->kind == like->kind && strcmp(exp->stages[i]->key, key) == 0)
+            found = exp->stages[i];
     tfc_status status = found ? TFC_OK : stage_add(exp, like, key, &found, err);
     tfc_free(like->inputs);
     tfc_free(like->label);
@@ -152,7 +155,8 @@ static void put_model(tfc_buffer *json, const tfc_exp *exp, const tfc_exp_model 
     if (!model->train)
         put_text(json, "model", exp->base_id);
     else
-        tfc_buffer_printf(json, ",\"model\":\"train %s step %lld\"", model->train->key, (long long)model->step);
+        tfc_buffer_printf(json, ",\"model\":\"train %s step %lld\"", model->train->key,
+                          (long long)model->step);
 }
 
 /* Names with the hashes of their manifests. */
@@ -202,7 +206,8 @@ static tfc_status want_annotate(tfc_exp *exp, const place *p, tfc_exp_model mode
                                 tfc_error *err)
 {
     const tfc_exp_variant *v = p->variant;
-    tfc_exp_stage like = {.kind = TFC_EXP_ANNOTATE, .variant = v, .texts = exp->texts_of[p->v], .model = model};
+    tfc_exp_stage like = {
+        .kind = TFC_EXP_ANNOTATE, .variant = v, .texts = exp->texts_of[p->v], .model = model};
     tfc_buffer json;
     inputs_begin(&json, like.kind);
     put_model(&json, exp, &model);
@@ -226,7 +231,14 @@ static tfc_status want_filter(tfc_exp *exp, const place *p, tfc_exp_stage *annot
     tfc_buffer json;
     inputs_begin(&json, like.kind);
     put_text(&json, "annotate", annotate->key);
-    if (!isnan(p->variant->tau_f)) tfc_buffer_printf(&json, ",\"tau_f\":%.17g", p->variant->tau_f);
+    const tfc_filter_params *f = &p->variant->filter;
+    if (!isnan(f->tau_f)) tfc_buffer_printf(&json, ",\"tau_f\":%.17g", f->tau_f);
+    put_text(&json, "tau_f_by_tool", f->tau_f_by_tool);
+    put_text(&json, "choose", f->choose);
+    put_text(&json, "rule", f->filter);
+    put_text(&json, "results", f->results);
+    tfc_buffer_printf(&json, ",\"max_calls\":%lld,\"max_ambiguous\":%lld", (long long)f->max_calls,
+                      (long long)f->max_ambiguous);
     like.inputs = inputs_end(&json);
     like.label = format("filter %s", of_variant(p));
     return stage_want(exp, &like, out, err);
@@ -270,8 +282,8 @@ static tfc_status want_train(tfc_exp *exp, const place *p, tfc_exp_stage *data, 
     like.inputs = inputs_end(&json);
     char share[32] = "";
     if (p->share < 1) snprintf(share, sizeof share, " with %g of the calls", p->share);
-    like.label = format("train %s%s%s, seed %llu", of_variant(p), without_calls ? " without calls" : "", share,
-                        (unsigned long long)like.seed);
+    like.label = format("train %s%s%s, seed %llu", of_variant(p), without_calls ? " without calls" : "",
+                        share, (unsigned long long)like.seed);
     return stage_want(exp, &like, out, err);
 }
 
@@ -317,12 +329,12 @@ static tfc_status want_eval(tfc_exp *exp, const place *p, const tfc_exp_evaluati
     put_text(&json, "date", e->date);
     tfc_buffer_printf(&json, ",\"data\":\"%016llx\",\"limit\":%lld,\"max_tokens\":%lld,\"calls\":\"%s\"",
                       (unsigned long long)hash, (long long)e->limit, (long long)e->max_tokens,
-                      calls                         ? "yes"
+                      calls                        ? "yes"
                       : system == TFC_EXP_DISABLED ? "banned"
-                                                    : "no");
+                                                   : "no");
     if (calls) {
-        tfc_buffer_printf(&json, ",\"k\":%lld,\"call_p\":%.17g,\"max_calls\":%lld,\"max_args\":%lld", (long long)e->k,
-                          e->call_p, (long long)e->max_calls,
+        tfc_buffer_printf(&json, ",\"k\":%lld,\"call_p\":%.17g,\"max_calls\":%lld,\"max_args\":%lld",
+                          (long long)e->k, e->call_p, (long long)e->max_calls,
                           (long long)tfc_generate_params_default().max_args_tokens);
         status = put_tools(&json, e->tools, err);
     }
@@ -426,7 +438,8 @@ static tfc_status walk_round(tfc_exp *exp, place *p, tfc_exp_model *taught, tfc_
     if (status == TFC_OK) status = want_filter(exp, p, annotate, &filter, err);
     bool trained = v->systems[TFC_EXP_TAUGHT] || v->systems[TFC_EXP_DISABLED] || !last;
     if (status == TFC_OK && !trained && !v->systems[TFC_EXP_PLAIN]) {
-        tfc_exp_training t = {.variant = p->v, .round = p->round, .share = 1, .annotate = annotate, .data = filter};
+        tfc_exp_training t = {
+            .variant = p->v, .round = p->round, .share = 1, .annotate = annotate, .data = filter};
         return training_add(exp, &t, err); /* for its yield alone */
     }
     for (p->seed = 0; status == TFC_OK && p->seed < v->n_seeds; p->seed++)
