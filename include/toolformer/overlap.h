@@ -17,9 +17,9 @@ typedef struct tfc_overlap tfc_overlap;
 tfc_overlap *tfc_overlap_create(tfc_error *err);
 void tfc_overlap_free(tfc_overlap *overlap);
 
-/* Adds the rows of an evaluation's data file; *n gets how many. task as tfc_eval_params has it. */
+/* Adds all rows of an evaluation's data; *n gets how many. task, data, seed: as tfc_eval_data_params. */
 tfc_status tfc_overlap_add_file(tfc_overlap *overlap, const char *name, const char *task, const char *data,
-                                int64_t limit, int64_t *n, tfc_error *err);
+                                uint64_t seed, int64_t *n, tfc_error *err);
 /* One prompt by itself; id and name are copied. */
 tfc_status tfc_overlap_add(tfc_overlap *overlap, const char *name, const char *id, const char *prompt,
                            tfc_error *err);

@@ -9,6 +9,9 @@
 #include "text/call_tokens.h"
 #include "toolformer/eval.h"
 
+extern const unsigned char tfc_data_heldout[];
+extern const size_t tfc_data_heldout_bytes;
+
 enum { AT_ONCE = 8 }; /* windows in one request to the engine; no result depends on it */
 
 typedef struct windows {
@@ -94,30 +97,52 @@ static bool is_json_lines(const char *bytes, size_t n)
     return object;
 }
 
-static tfc_status read_text(windows *w, tfc_error *err)
+static tfc_status own_text(tfc_buffer *text, tfc_error *err)
 {
-    tfc_buffer file, text;
+    tfc_json *json =
+        tfc_json_parse((const char *)tfc_data_heldout, tfc_data_heldout_bytes, "held-out text", err);
+    tfc_json *array;
+    tfc_status status = json ? tfc_json_get_array(json, "texts", &array, NULL, err) : TFC_EFORMAT;
+    for (size_t i = 0; status == TFC_OK && i < json_object_array_length(array); i++) {
+        if (i) tfc_buffer_puts(text, "\n\n");
+        tfc_buffer_puts(text, json_object_get_string(json_object_array_get_idx(array, i)));
+    }
+    json_object_put(json);
+    return status == TFC_OK ? tfc_buffer_ok(text, "the text", err) : status;
+}
+
+static tfc_status file_text(const char *path, tfc_buffer *text, tfc_error *err)
+{
+    tfc_buffer file;
     tfc_buffer_init(&file, 0);
-    tfc_buffer_init(&text, 0);
     size_t at;
-    tfc_status status = read_bytes(w->params->path, &file, err);
+    tfc_status status = read_bytes(path, &file, err);
     const char *bytes = file.data ? file.data : "";
     if (status == TFC_OK && !tfc_utf8_valid(bytes, file.n, &at))
         status = tfc_fail(err, TFC_EFORMAT, "invalid UTF-8 at byte %zu", at);
     else if (status == TFC_OK && is_json_lines(bytes, file.n))
-        status = join_lines(bytes, file.n, &text, err);
+        status = join_lines(bytes, file.n, text, err);
     else if (status == TFC_OK)
-        status = tfc_buffer_append(&text, bytes, file.n) ? TFC_OK : tfc_buffer_ok(&text, "the text", err);
+        status = tfc_buffer_append(text, bytes, file.n) ? TFC_OK : tfc_buffer_ok(text, "the text", err);
     tfc_buffer_release(&file);
+    return status == TFC_OK ? TFC_OK : tfc_error_prefix(err, "'%s'", path);
+}
+
+static tfc_status read_text(windows *w, tfc_error *err)
+{
+    tfc_buffer text;
+    tfc_buffer_init(&text, 0);
+    const char *path = w->params->path;
+    tfc_status status = path ? file_text(path, &text, err) : own_text(&text, err);
     if (status == TFC_OK)
         status = tfc_tokenize(tfc_model_tokenizer(tfc_session_model(w->session)), text.data ? text.data : "",
                               text.n, 0, &w->ids, &w->n_ids, err);
     tfc_buffer_release(&text);
     w->n_windows = w->n_ids / w->window;
     if (status == TFC_OK && w->n_windows == 0)
-        status = tfc_fail(err, TFC_EFORMAT, "%lld tokens do not fill one window of %lld", (long long)w->n_ids,
-                          (long long)w->window);
-    if (status != TFC_OK) return tfc_error_prefix(err, "'%s'", w->params->path);
+        status = tfc_fail(err, TFC_EFORMAT, "'%s': %lld tokens do not fill one window of %lld",
+                          path ? path : "held-out text", (long long)w->n_ids, (long long)w->window);
+    if (status != TFC_OK) return status;
     if (w->params->max_windows > 0 && w->n_windows > w->params->max_windows)
         w->n_windows = w->params->max_windows;
     return TFC_OK;

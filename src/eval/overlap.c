@@ -6,11 +6,11 @@
 
 enum { GRAM = 13, LEAST = 8, WHOLE = 0 };
 
-typedef struct row {
+typedef struct known_row {
     const char *name, *id;
     int64_t seen; /* number of the text that hit it last */
     bool hit;
-} row;
+} known_row;
 
 typedef struct entry {
     uint64_t hash;
@@ -19,7 +19,7 @@ typedef struct entry {
 
 struct tfc_overlap {
     tfc_arena arena;
-    row *rows;
+    known_row *rows;
     int64_t n_rows;
     size_t row_capacity;
     entry *table;
@@ -60,7 +60,7 @@ static void words_release(words *w)
 
 static bool words_read(words *w, const char *text)
 {
-    *w = (words){.text = tfc_normal_words(text, 0)};
+    *w = (words){.text = tfc_normal_words(text, 0, false)};
     if (!w->text) return false;
     size_t n_text = strlen(w->text);
     w->begin = tfc_alloc(n_text + 1, sizeof *w->begin);
@@ -126,17 +126,17 @@ tfc_status tfc_overlap_add(tfc_overlap *o, const char *name, const char *id, con
     words w;
     if ((size_t)o->n_rows == o->row_capacity) {
         size_t capacity = o->row_capacity ? 2 * o->row_capacity : 256;
-        row *rows = tfc_realloc(o->rows, capacity, sizeof *rows);
+        known_row *rows = tfc_realloc(o->rows, capacity, sizeof *rows);
         if (!rows) return tfc_fail_memory(err, "overlap");
         o->rows = rows;
         o->row_capacity = capacity;
     }
     if (!words_read(&w, prompt)) return tfc_fail_memory(err, "overlap");
     drop_ending(&w);
-    row *r = &o->rows[o->n_rows];
-    *r = (row){.name = tfc_arena_strndup(&o->arena, name, strlen(name)),
-               .id = tfc_arena_strndup(&o->arena, id, strlen(id)),
-               .seen = -1};
+    known_row *r = &o->rows[o->n_rows];
+    *r = (known_row){.name = tfc_arena_strndup(&o->arena, name, strlen(name)),
+                     .id = tfc_arena_strndup(&o->arena, id, strlen(id)),
+                     .seen = -1};
     bool ok = r->name && r->id;
     if (w.n >= LEAST) {
         size_t length = w.n < GRAM ? w.n : GRAM;
@@ -153,17 +153,22 @@ tfc_status tfc_overlap_add(tfc_overlap *o, const char *name, const char *id, con
 }
 
 tfc_status tfc_overlap_add_file(tfc_overlap *o, const char *name, const char *task, const char *data,
-                                int64_t limit, int64_t *n, tfc_error *err)
+                                uint64_t seed, int64_t *n, tfc_error *err)
 {
-    const tfc_eval_task *found = tfc_eval_task_find(task ? task : "prompts");
-    if (!found) return tfc_fail(err, TFC_ENOTFOUND, "unknown task '%.40s'", task);
-    tfc_eval_rows rows;
-    tfc_status status = tfc_eval_rows_read(data, limit, found, &rows, err);
-    if (status != TFC_OK) return status;
-    for (int64_t i = 0; status == TFC_OK && i < rows.n; i++)
-        status = tfc_overlap_add(o, name, rows.rows[i].id, rows.rows[i].prompt, err);
-    if (n) *n = rows.n;
-    tfc_eval_rows_release(&rows);
+    tfc_error own;
+    tfc_error_init(&own);
+    if (!err) err = &own;
+    tfc_eval_data_params which = {
+        .task = task ? task : "prompts", .path = data, .limit = -1, .share = 1, .seed = seed};
+    tfc_eval_data *rows = tfc_eval_data_open(&which, err);
+    if (!rows) return err->status;
+    tfc_status status = TFC_OK;
+    for (int64_t i = 0; status == TFC_OK && i < rows->n; i++) {
+        const tfc_eval_row *row = &rows->rows[i];
+        status = tfc_overlap_add(o, name, row->id, row->question ? row->question : row->prompt, err);
+    }
+    if (n) *n = rows->n;
+    tfc_eval_data_free(rows);
     return status;
 }
 
@@ -182,7 +187,7 @@ static void look_up(search *s, uint64_t hash)
     if (!o->n_table) return;
     for (size_t at = hash & (o->n_table - 1); o->table[at].row >= 0; at = (at + 1) & (o->n_table - 1)) {
         if (o->table[at].hash != hash) continue;
-        row *r = &o->rows[o->table[at].row];
+        known_row *r = &o->rows[o->table[at].row];
         s->any = true;
         r->hit = true;
         if (r->seen == o->n_texts) continue;

@@ -56,8 +56,7 @@ static tfc_status folder_lock(const char *out, int *lock, tfc_error *err)
     if (status != TFC_OK) return status;
     if (!path) return tfc_fail_memory(err, "experiment");
     *lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
-    if (*lock < 0)
-        status = tfc_fail_errno(err, "cannot write '%s'", path);
+    if (*lock < 0) status = tfc_fail_errno(err, "cannot write '%s'", path);
     /* One that was just killed may hold it for a moment. */
     for (int i = 0; status == TFC_OK && flock(*lock, LOCK_EX | LOCK_NB) != 0; i++) {
         if (i == 20) status = tfc_fail(err, TFC_ECONFLICT, "another experiment is at work in '%s'", out);

@@ -4,63 +4,43 @@
 #include <math.h>
 
 #include "base/file.h"
-
-const char *const tfc_exp_failure_names[TFC_EXP_N_FAILURES] = {"right", "no call", "no result",
-                                                               "wrong expression", "result not copied"};
+#include "eval/examples.h"
+#include "eval/results_file.h"
+#include "eval/statistics.h"
 
 /* ---- rows of one evaluation ---- */
 
 typedef struct rows {
-    tfc_arena arena;
-    int64_t n, capacity;
-    bool *correct;
-    char **ids;
-    int64_t n_strict, n_called, n_result_right, n_copied, failures[TFC_EXP_N_FAILURES];
+    tfc_results_file file;
+    tfc_judged *judged; /* [n] */
+    int64_t n;
 } rows;
 
 static void rows_release(rows *r)
 {
-    tfc_free(r->correct);
-    tfc_free(r->ids);
-    tfc_arena_release(&r->arena);
-    *r = (rows){0};
+    for (int64_t i = 0; r->judged && i < r->n; i++) tfc_judged_release(&r->judged[i]);
+    tfc_free(r->judged);
+    tfc_results_close(&r->file);
+    *r = (rows){.file.fd = -1};
 }
 
-static tfc_exp_failure failure_of(bool correct, bool called, bool ran, bool right)
+static tfc_status rows_read(rows *r, const tfc_exp_stage *stage, tfc_error *err)
 {
-    if (correct) return TFC_EXP_RIGHT;
-    if (!called) return TFC_EXP_NO_CALL;
-    if (!ran) return TFC_EXP_NO_RESULT;
-    return right ? TFC_EXP_NOT_COPIED : TFC_EXP_WRONG_RESULT;
-}
-
-static tfc_status rows_add(rows *r, tfc_json *json, tfc_error *err)
-{
-    static const char *const names[] = {"correct",  "strict_correct", "called",
-                                        "call_ran", "result_right",   "copied"};
-    bool flags[sizeof names / sizeof *names];
-    const char *id;
-    tfc_status status = tfc_json_get_text(json, "id", &id, NULL, NULL, err);
-    for (size_t i = 0; status == TFC_OK && i < sizeof names / sizeof *names; i++)
-        status = tfc_json_get_bool(json, names[i], &flags[i], NULL, err);
-    if (status == TFC_OK && r->n == r->capacity) {
-        int64_t capacity = r->capacity ? 2 * r->capacity : 256;
-        bool *correct = tfc_realloc(r->correct, (size_t)capacity, sizeof *correct);
-        if (correct) r->correct = correct;
-        char **ids = correct ? tfc_realloc(r->ids, (size_t)capacity, sizeof *ids) : NULL;
-        if (!ids) return tfc_fail_memory(err, "tables");
-        r->ids = ids;
-        r->capacity = capacity;
+    *r = (rows){.file.fd = -1};
+    char *path = tfc_path_join(stage->folder, "rows.jsonl");
+    tfc_status status = path ? tfc_results_read(&r->file, path, err) : tfc_fail_memory(err, "tables");
+    if (status == TFC_OK) {
+        r->judged = tfc_alloc_zero((size_t)r->file.n_lines + 1, sizeof *r->judged);
+        if (!r->judged) status = tfc_fail_memory(err, "tables");
     }
-    if (status != TFC_OK) return status;
-    r->correct[r->n] = flags[0];
-    r->ids[r->n] = tfc_arena_strndup(&r->arena, id, strlen(id));
-    r->n_strict += flags[1];
-    r->n_called += flags[2];
-    r->n_result_right += flags[4];
-    r->n_copied += flags[5];
-    r->failures[failure_of(flags[0], flags[2], flags[3], flags[4])]++;
-    return r->ids[r->n++] ? TFC_OK : tfc_fail_memory(err, "tables");
+    for (int64_t i = 0; status == TFC_OK && i < r->file.n_lines; i++) {
+        status = tfc_judged_read(r->file.lines[i], r->file.n_bytes[i], &r->judged[i], err);
+        if (status == TFC_OK) r->n++;
+        if (status != TFC_OK) tfc_error_prefix(err, "'%s': example %lld", path, (long long)i + 1);
+    }
+    if (status != TFC_OK) rows_release(r);
+    tfc_free(path);
+    return status;
 }
 
 /* Lines of JSON; `each` gets an object. */
@@ -75,29 +55,16 @@ static tfc_status each_line(const char *path, tfc_status (*each)(void *, tfc_jso
         const char *newline = memchr(data + from, '\n', map.n_bytes - from);
         to = newline ? (size_t)(newline - data) : map.n_bytes;
         tfc_json *json = tfc_json_parse(data + from, to - from, path, err);
-        status = !json ? err->status
-                 : json_object_is_type(json, json_type_object)
-                     ? each(context, json, err)
-                     : tfc_fail(err, TFC_EFORMAT, "object expected");
+        if (!json)
+            status = err->status;
+        else if (json_object_is_type(json, json_type_object))
+            status = each(context, json, err);
+        else
+            status = tfc_fail(err, TFC_EFORMAT, "object expected");
         if (json && status != TFC_OK) tfc_error_prefix(err, "'%s'", path);
         json_object_put(json);
     }
     tfc_file_map_close(&map);
-    return status;
-}
-
-static tfc_status rows_line(void *context, tfc_json *json, tfc_error *err)
-{
-    return rows_add(context, json, err);
-}
-
-static tfc_status rows_read(rows *r, const tfc_exp_stage *stage, tfc_error *err)
-{
-    *r = (rows){0};
-    char *path = tfc_path_join(stage->folder, "rows.jsonl");
-    tfc_status status = path ? each_line(path, rows_line, r, err) : tfc_fail_memory(err, "tables");
-    tfc_free(path);
-    if (status != TFC_OK) rows_release(r);
     return status;
 }
 
@@ -122,24 +89,26 @@ static tfc_status figure_add(tfc_exp_figure *f, const tfc_exp *exp, const tfc_ex
         f->sums = tfc_alloc_zero((size_t)r.n + 1, sizeof *f->sums);
         f->ids = tfc_alloc_zero((size_t)r.n + 1, sizeof *f->ids);
         for (int64_t i = 0; f->sums && f->ids && i < r.n; i++)
-            if (!(f->ids[i] = tfc_strdup(r.ids[i]))) status = tfc_fail_memory(err, "tables");
+            if (!(f->ids[i] = tfc_strdup(r.judged[i].example.id))) status = tfc_fail_memory(err, "tables");
         if (!f->sums || !f->ids) status = tfc_fail_memory(err, "tables");
     } else if (f->n != r.n) {
         status = tfc_fail(err, TFC_ECONFLICT, "'%s' has other rows than another seed", c->stage->folder);
     }
-    int64_t right = 0;
+    double right = 0, share = r.n ? 1 / (double)r.n : 0;
     for (int64_t i = 0; status == TFC_OK && i < r.n; i++) {
-        f->sums[i] = (int16_t)(f->sums[i] + r.correct[i]);
-        right += r.correct[i];
+        const tfc_eval_example *e = &r.judged[i].example;
+        f->sums[i] = (int8_t)(f->sums[i] + e->correct);
+        right += e->correct;
+        f->strict += share * e->strict_correct;
+        f->called += share * e->called;
+        f->result_right += share * e->result_right;
+        f->copied += share * e->copied;
+        f->failures[e->failure]++;
     }
     if (status == TFC_OK && r.n > 0) {
+        f->scored = tfc_exp_number(c->stage, "scored") != 0;
         f->seeds[f->n_seeds] = exp->file.variants[c->variant].seeds[c->seed];
-        f->by_seed[f->n_seeds++] = (double)right / (double)r.n;
-        f->strict += (double)r.n_strict / (double)r.n;
-        f->called += (double)r.n_called / (double)r.n;
-        f->result_right += (double)r.n_result_right / (double)r.n;
-        f->copied += (double)r.n_copied / (double)r.n;
-        for (int i = 0; i < TFC_EXP_N_FAILURES; i++) f->failures[i] += r.failures[i];
+        f->by_seed[f->n_seeds++] = right * share;
     }
     rows_release(&r);
     return status;
@@ -154,16 +123,17 @@ static tfc_status figure_finish(tfc_exp_figure *f, tfc_error *err)
     f->called /= seeds;
     f->result_right /= seeds;
     f->copied /= seeds;
-    tfc_status status = tfc_exp_bootstrap(f->sums, f->n, &f->low, &f->high, err);
-    f->low /= seeds;
-    f->high /= seeds;
+    tfc_eval_interval interval;
+    tfc_status status = tfc_bootstrap(f->sums, f->n, 0, &interval, err);
+    f->low = interval.low / seeds;
+    f->high = interval.high / seeds;
     return status;
 }
 
 /* ---- yields ---- */
 
 typedef struct counts {
-    int16_t *values;
+    int8_t *values;
     int64_t n, room;
 } counts;
 
@@ -172,7 +142,8 @@ static tfc_status count_calls(void *context, tfc_json *json, tfc_error *err)
     counts *c = context;
     tfc_json *calls;
     tfc_status status = tfc_json_get_array(json, "calls", &calls, NULL, err);
-    if (status == TFC_OK && c->n < c->room) c->values[c->n++] = (int16_t)json_object_array_length(calls);
+    size_t n = status == TFC_OK ? json_object_array_length(calls) : 0;
+    if (status == TFC_OK && c->n < c->room) c->values[c->n++] = (int8_t)(n < INT8_MAX ? n : INT8_MAX);
     return status;
 }
 
@@ -184,9 +155,10 @@ static tfc_status yield_interval(tfc_exp_yield *y, const tfc_exp_stage *data, tf
     c.values = tfc_alloc_zero((size_t)y->snippets + 1, sizeof *c.values);
     tfc_status status = path && c.values ? TFC_OK : tfc_fail_memory(err, "tables");
     if (status == TFC_OK) status = each_line(path, count_calls, &c, err);
-    if (status == TFC_OK) status = tfc_exp_bootstrap(c.values, y->snippets, &y->low, &y->high, err);
-    y->low *= 100;
-    y->high *= 100;
+    tfc_eval_interval interval = {0};
+    if (status == TFC_OK) status = tfc_bootstrap(c.values, y->snippets, 0, &interval, err);
+    y->low = 100 * interval.low;
+    y->high = 100 * interval.high;
     tfc_free(c.values);
     tfc_free(path);
     return status;
@@ -283,6 +255,6 @@ bool tfc_exp_test_make(tfc_exp_test *test, const tfc_exp_figure *of, const tfc_e
         test->better += a > b;
         test->worse += a < b;
     }
-    test->p = tfc_exp_sign_test(test->better, test->worse);
+    test->p = tfc_mcnemar(test->better, test->worse);
     return true;
 }

@@ -3,16 +3,7 @@
 #define TFC_EXPERIMENT_EXPERIMENT_FIGURES_H
 
 #include "experiment/experiment_run.h"
-
-typedef enum tfc_exp_failure {
-    TFC_EXP_RIGHT,
-    TFC_EXP_NO_CALL,      /* wrong, and nothing was called */
-    TFC_EXP_NO_RESULT,    /* … no call gave a result */
-    TFC_EXP_WRONG_RESULT, /* … no result was the answer: the expression is wrong */
-    TFC_EXP_NOT_COPIED,   /* … a result was the answer, the text says another */
-    TFC_EXP_N_FAILURES
-} tfc_exp_failure;
-extern const char *const tfc_exp_failure_names[TFC_EXP_N_FAILURES];
+#include "toolformer/eval.h"
 
 /* One line of a table: a system on an evaluation, over all seeds that are done. */
 typedef struct tfc_exp_figure {
@@ -26,9 +17,10 @@ typedef struct tfc_exp_figure {
     double by_seed[TFC_EXP_LIST];
     double accuracy, low, high; /* mean over rows of the mean over seeds; 95 % interval over rows */
     double strict, called, result_right, copied;
-    int64_t failures[TFC_EXP_N_FAILURES]; /* over all seeds */
-    int16_t *sums;                        /* [n] seeds that were right */
-    char **ids;                           /* [n] of the rows; borrowed from the first seed's */
+    bool scored;                           /* false: no answers are looked for, only calls */
+    int64_t failures[TFC_EVAL_N_FAILURES]; /* over all seeds */
+    int8_t *sums;                          /* [n] seeds that were right */
+    char **ids;                            /* [n] of the rows; borrowed from the first seed's */
 } tfc_exp_figure;
 
 /* `of` against `against`, row by row. */
@@ -63,11 +55,5 @@ const tfc_exp_figure *tfc_exp_figure_find(const tfc_exp_figures *figures, const 
                                           tfc_exp_system system, const char *evaluation);
 /* False when the rows of the two are not the same. */
 bool tfc_exp_test_make(tfc_exp_test *test, const tfc_exp_figure *of, const tfc_exp_figure *against);
-
-/* ---- experiment_statistics.c ---- */
-/* 95 % interval of the mean of values[n]: percentiles of 10,000 samples drawn with replacement. */
-tfc_status tfc_exp_bootstrap(const int16_t *values, int64_t n, double *low, double *high, tfc_error *err);
-/* Two-sided: of b + c fair draws at least as uneven as this. 1 when there are none. */
-double tfc_exp_sign_test(int64_t b, int64_t c);
 
 #endif

@@ -345,16 +345,18 @@ static tfc_status check_choice(const char *key, const char *value, const char *c
 /* What `filter` decides without the model: variants that differ in it share the annotation. */
 static tfc_status read_filter(reader *r, tfc_json *json, tfc_exp_variant *v, tfc_error *err)
 {
-    static const char *const keys[] = {"tau_f",   "tau_f_by_tool", "choose",        "rule",
-                                       "results", "max_calls",     "max_ambiguous", NULL};
+    static const char *const keys[] = {"tau_f",     "tau_f_by_tool", "choose",         "rule", "results",
+                                       "max_calls", "max_ambiguous", "min_likelihood", NULL};
     tfc_json *filter;
     bool found;
-    v->filter = (tfc_filter_params){.tau_f = NAN};
+    v->filter = (tfc_filter_params){.tau_f = NAN, .min_likelihood = NAN};
     tfc_status status = tfc_json_get_object(json, "filter", &filter, &found, err);
     if (status != TFC_OK || !found) return status;
     status = tfc_json_only_keys(filter, keys, err);
     if (status == TFC_OK) status = get_number(filter, "tau_f", -1e6, 1e6, &v->filter.tau_f, err);
     if (status == TFC_OK) status = get_text(r, filter, "tau_f_by_tool", &v->filter.tau_f_by_tool, err);
+    if (status == TFC_OK)
+        status = get_number(filter, "min_likelihood", -1000, 0, &v->filter.min_likelihood, err);
     if (status == TFC_OK) status = get_text(r, filter, "choose", &v->filter.choose, err);
     if (status == TFC_OK) status = get_text(r, filter, "rule", &v->filter.filter, err);
     if (status == TFC_OK) status = get_text(r, filter, "results", &v->filter.results, err);
@@ -371,25 +373,47 @@ static tfc_status read_filter(reader *r, tfc_json *json, tfc_exp_variant *v, tfc
 
 /* ---- evaluations ---- */
 
+/* The rows: a file, or a task's own (dateset). */
+static tfc_status read_evaluation_data(reader *r, tfc_json *json, bool optional, tfc_exp_evaluation *e,
+                                       tfc_error *err)
+{
+    const char *text;
+    bool found;
+    tfc_status status = tfc_json_get_text(json, "data", &text, NULL, &found, err);
+    if (status != TFC_OK) return status;
+    e->present = true;
+    if (!found && strcmp(e->task, "dateset") == 0) return TFC_OK;
+    if (!found) return tfc_fail(err, TFC_EFORMAT, "missing data");
+    status = expand_path(r, text, &e->data, err);
+    if (status == TFC_OK && (!e->data || !tfc_file_exists(e->data))) {
+        status = absent(r, text, e->data, optional, err);
+        e->present = false;
+    }
+    if (status != TFC_OK) tfc_error_prefix(err, "data");
+    return status;
+}
+
 static tfc_status read_evaluation(reader *r, tfc_json *json, const tfc_exp_variant *v, tfc_exp_evaluation *e,
                                   tfc_error *err)
 {
-    static const char *const keys[] = {"name",      "task",       "data",  "limit", "k",        "call_p",
-                                       "max_calls", "max_tokens", "tools", "date",  "optional", NULL};
+    static const char *const keys[] = {"name",  "task", "data",     "limit",     "share",
+                                       "seed",  "k",    "call_p",   "max_calls", "max_tokens",
+                                       "tools", "date", "optional", NULL};
     tfc_generate_params decoding = tfc_generate_params_default();
     *e = (tfc_exp_evaluation){.task = "prompts",
                               .limit = -1,
+                              .share = 1,
                               .k = decoding.call_top_k,
                               .max_calls = decoding.max_calls,
                               .max_tokens = -1,
                               .tools = v->tools};
-    const char *text;
     bool optional = false;
     tfc_status status = tfc_json_only_keys(json, keys, err);
     if (status == TFC_OK) status = get_text(r, json, "name", &e->name, err);
     if (status == TFC_OK) status = get_text(r, json, "task", &e->task, err);
-    if (status == TFC_OK) status = tfc_json_get_text(json, "data", &text, NULL, NULL, err);
     if (status == TFC_OK) status = get_int(json, "limit", 1, INT32_MAX, &e->limit, err);
+    if (status == TFC_OK) status = get_number(json, "share", 1e-9, 1, &e->share, err);
+    if (status == TFC_OK) status = get_int(json, "seed", 0, INT64_MAX, &e->seed, err);
     if (status == TFC_OK) status = get_int(json, "k", 0, 1 << 24, &e->k, err);
     if (status == TFC_OK) status = get_number(json, "call_p", 0, 1, &e->call_p, err);
     if (status == TFC_OK) status = get_int(json, "max_calls", 0, 1 << 20, &e->max_calls, err);
@@ -398,18 +422,12 @@ static tfc_status read_evaluation(reader *r, tfc_json *json, const tfc_exp_varia
     if (status == TFC_OK) status = get_text(r, json, "date", &e->date, err);
     if (status == TFC_OK) status = get_bool(json, "optional", &optional, err);
     if (status != TFC_OK) return status;
-    int64_t max_tokens = decoding.max_tokens;
-    if (!tfc_eval_task_known(e->task, &max_tokens))
-        return tfc_fail(err, TFC_EFORMAT, "task: unknown task '%.60s'", e->task);
-    if (e->max_tokens < 0) e->max_tokens = max_tokens;
+    if (!tfc_eval_task_known(e->task))
+        return tfc_fail(err, TFC_EFORMAT, "task: unknown task '%.60s'; known: %s", e->task,
+                        tfc_eval_task_names());
+    if (e->max_tokens < 0) e->max_tokens = tfc_eval_task_max_tokens(e->task);
     if (!e->name) e->name = e->task;
-    status = expand_path(r, text, &e->data, err);
-    if (status == TFC_OK && (!e->data || !tfc_file_exists(e->data))) {
-        status = absent(r, text, e->data, optional, err);
-        e->data = NULL;
-    }
-    if (status != TFC_OK) tfc_error_prefix(err, "data");
-    return status;
+    return read_evaluation_data(r, json, optional, e, err);
 }
 
 static tfc_status read_evaluations(reader *r, tfc_json *json, tfc_exp_variant *v, tfc_error *err)
@@ -427,7 +445,7 @@ static tfc_status read_evaluations(reader *r, tfc_json *json, tfc_exp_variant *v
             if (strcmp(v->evaluations[j].name, e->name) == 0)
                 status = tfc_fail(err, TFC_EFORMAT, "name: two evaluations are named '%.60s'", e->name);
         if (status != TFC_OK) tfc_error_prefix(err, "evaluations[%zu]", i);
-        if (status == TFC_OK && e->data && (all || (n_names && kind_wanted(names, n_names, e->name))))
+        if (status == TFC_OK && e->present && (all || (n_names && kind_wanted(names, n_names, e->name))))
             v->n_evaluations++;
     }
     for (size_t i = 0; status == TFC_OK && i < n_names; i++) {

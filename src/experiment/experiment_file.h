@@ -20,9 +20,10 @@ typedef struct tfc_exp_corpus {
 
 typedef struct tfc_exp_evaluation {
     const char *name, *task;
-    const char *data; /* NULL: absent and optional, left out */
-    int64_t limit, k, max_calls, max_tokens;
-    double call_p;
+    const char *data; /* NULL: the task's own rows */
+    bool present;     /* false: absent and optional, left out */
+    int64_t limit, seed, k, max_calls, max_tokens;
+    double share, call_p;
     const char *tools, *date; /* date may be NULL */
 } tfc_exp_evaluation;
 

@@ -88,7 +88,9 @@ static void put_figure(tfc_buffer *out, const tfc_exp *exp, const tfc_exp_figure
     for (size_t s = 0; s < f->n_seeds; s++) put_number(out, NULL, f->by_seed[s]);
     tfc_buffer_putc(out, ']');
     open(out, "outcomes", '{');
-    for (int i = 0; i < TFC_EXP_N_FAILURES; i++) put_int(out, tfc_exp_failure_names[i], f->failures[i]);
+    put_int(out, "right", f->failures[TFC_EVAL_NONE]);
+    for (int i = TFC_EVAL_NONE + 1; i < TFC_EVAL_N_FAILURES; i++)
+        put_int(out, tfc_eval_failure_text((tfc_eval_failure)i), f->failures[i]);
     tfc_buffer_puts(out, "}}");
 }
 

@@ -276,79 +276,30 @@ static void decoding_of(const tfc_exp_stage *stage, const tfc_tools *tools, tfc_
     g->allow_call_tokens = stage->system == TFC_EXP_BASE || stage->system == TFC_EXP_PLAIN;
 }
 
-typedef struct row_writer {
-    tfc_file_writer file;
-    tfc_buffer line;
-    tfc_status status;
-    tfc_error err;
-} row_writer;
-
-static void put_field(tfc_buffer *line, const char *key, const char *text)
-{
-    tfc_buffer_printf(line, "%s\"%s\":", line->n > 1 ? "," : "", key);
-    if (text)
-        tfc_buffer_json(line, text, strlen(text));
-    else
-        tfc_buffer_puts(line, "null");
-}
-
-static void put_flag(tfc_buffer *line, const char *key, bool value)
-{
-    tfc_buffer_printf(line, ",\"%s\":%s", key, value ? "true" : "false");
-}
-
-static void write_row(void *context, const tfc_eval_example *e)
-{
-    row_writer *w = context;
-    tfc_buffer_clear(&w->line);
-    tfc_buffer_putc(&w->line, '{');
-    put_field(&w->line, "id", e->id);
-    put_field(&w->line, "prompt", e->prompt);
-    put_field(&w->line, "output", e->output);
-    put_field(&w->line, "prediction", e->prediction);
-    put_field(&w->line, "gold", e->gold);
-    put_flag(&w->line, "correct", e->correct);
-    put_flag(&w->line, "strict_correct", e->strict_correct);
-    put_flag(&w->line, "called", e->called);
-    put_flag(&w->line, "call_ran", e->call_ran);
-    put_flag(&w->line, "result_right", e->result_right);
-    put_flag(&w->line, "copied", e->copied);
-    tfc_buffer_puts(&w->line, "}\n");
-    if (w->status == TFC_OK) w->status = tfc_buffer_ok(&w->line, "row", &w->err);
-    if (w->status == TFC_OK) w->status = tfc_file_writer_write(&w->file, w->line.data, w->line.n, &w->err);
-}
-
 static tfc_status run_eval(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json, tfc_error *err)
 {
     const tfc_exp_evaluation *e = stage->evaluation;
     bool calls = stage->system == TFC_EXP_TAUGHT || stage->system == TFC_EXP_BASE_TOOLS;
-    tfc_eval_params params = {.task = e->task, .data = e->data, .limit = e->limit};
+    tfc_eval_data_params which = {
+        .task = e->task, .path = e->data, .limit = e->limit, .share = e->share, .seed = (uint64_t)e->seed};
+    char *out = tfc_path_join(stage->folder, "rows.jsonl");
+    tfc_eval_params params = {.out = out, .monitor = exp->monitor};
     tfc_eval_result r = {0};
-    row_writer writer = {0};
-    tfc_status status = open_session(exp, stage->model, err);
-    tfc_tools *tools = status == TFC_OK ? tfc_tools_create(calls ? e->tools : "none", err) : NULL;
-    char *path = tfc_path_join(stage->folder, "rows.jsonl");
+    tfc_status status = out ? open_session(exp, stage->model, err) : tfc_fail_memory(err, "eval");
+    tfc_eval_data *data = status == TFC_OK ? tfc_eval_data_open(&which, err) : NULL;
+    tfc_tools *tools = data ? tfc_tools_create(calls ? e->tools : "none", err) : NULL;
     if (status == TFC_OK && !tools) status = err->status;
-    if (status == TFC_OK && !path) status = tfc_fail_memory(err, "eval");
-    if (status == TFC_OK) status = tfc_file_writer_open(&writer.file, path, err);
     if (status == TFC_OK) {
-        tfc_buffer_init(&writer.line, (size_t)64 << 20);
         decoding_of(stage, tools, &params.generate);
-        status = tfc_eval_prompts(exp->session, &params, write_row, &writer, exp->monitor, &r, err);
-        if (status == TFC_OK && writer.status != TFC_OK)
-            status = tfc_fail(err, writer.status, "%s", writer.err.message);
-        if (status == TFC_OK) status = tfc_file_writer_commit(&writer.file, err);
+        status = tfc_eval_prompts(exp->session, data, &params, &r, err);
     }
-    tfc_file_writer_abort(&writer.file);
-    tfc_buffer_release(&writer.line);
-    tfc_buffer_printf(
-        json,
-        "\"n\":%lld,\"correct\":%lld,\"strict_correct\":%lld,\"called\":%lld,\"correct_called\":%lld,"
-        "\"result_right\":%lld,\"copied\":%lld",
-        (long long)r.n, (long long)r.correct, (long long)r.strict_correct, (long long)r.called,
-        (long long)r.correct_called, (long long)r.result_right, (long long)r.copied);
+    tfc_buffer_printf(json,
+                      "\"n\":%lld,\"correct\":%lld,\"strict_correct\":%lld,\"called\":%lld,\"scored\":%s",
+                      (long long)r.n, (long long)r.correct, (long long)r.strict_correct, (long long)r.called,
+                      r.scored ? "true" : "false");
     tfc_tools_free(tools);
-    tfc_free(path);
+    tfc_eval_data_free(data);
+    tfc_free(out);
     return status;
 }
 
@@ -359,8 +310,7 @@ static tfc_status run_forget(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *jso
     if (status == TFC_OK)
         status = tfc_forget_measure(exp->session, exp->file.forget_data, stage->variant->tools, exp->monitor,
                                     &r, err);
-    tfc_buffer_printf(json, "\"tokens\":%lld,\"loss\":%.12g,\"perplexity\":%.12g", (long long)r.n_tokens,
-                      r.loss, r.perplexity);
+    tfc_buffer_printf(json, "\"tokens\":%lld,\"perplexity\":%.12g", (long long)r.n_tokens, r.perplexity);
     return status;
 }
 

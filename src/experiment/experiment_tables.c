@@ -15,7 +15,7 @@ static void put_share(tfc_buffer *out, double share)
 static void put_p(tfc_buffer *out, const tfc_exp_figure *of, const tfc_exp_figure *against)
 {
     tfc_exp_test test;
-    if (!of || !against || of == against || !tfc_exp_test_make(&test, of, against))
+    if (!of || !against || of == against || !of->scored || !tfc_exp_test_make(&test, of, against))
         tfc_buffer_puts(out, " |");
     else if (test.p < 0.0001)
         tfc_buffer_puts(out, " < 0.0001 |");
@@ -25,6 +25,10 @@ static void put_p(tfc_buffer *out, const tfc_exp_figure *of, const tfc_exp_figur
 
 static void put_accuracy(tfc_buffer *out, const tfc_exp_figure *f)
 {
+    if (!f->scored) {
+        tfc_buffer_puts(out, " – | |"); /* only calls are counted */
+        return;
+    }
     tfc_buffer_printf(out, " **%.1f %%** | %.1f – %.1f |", 100 * f->accuracy, 100 * f->low, 100 * f->high);
 }
 
@@ -41,14 +45,18 @@ static void put_system(tfc_buffer *out, const tfc_exp *exp, const tfc_exp_figure
     tfc_buffer_printf(out, " %lld |", (long long)f->n);
     if (calls) {
         put_share(out, f->called);
-        put_share(out, f->result_right);
-        put_share(out, f->copied);
+        if (f->scored) put_share(out, f->result_right);
+        if (f->scored) put_share(out, f->copied);
+        if (!f->scored) tfc_buffer_puts(out, " – | – |");
     } else {
         tfc_buffer_puts(out, " – | – | – |");
     }
-    put_share(out, f->strict);
+    if (f->scored)
+        put_share(out, f->strict);
+    else
+        tfc_buffer_puts(out, " – |");
     for (size_t s = 0; n_seeds > 1 && s < n_seeds; s++) {
-        if (s < f->n_seeds && (f->n_seeds > 1 || n_seeds == 1))
+        if (s < f->n_seeds && f->n_seeds > 1 && f->scored)
             tfc_buffer_printf(out, " %.1f |", 100 * f->by_seed[s]);
         else
             tfc_buffer_puts(out, " |");

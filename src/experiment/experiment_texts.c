@@ -182,7 +182,7 @@ static tfc_status overlap_open(tfc_exp *exp, tfc_overlap **overlap, tfc_error *e
     tfc_status status = TFC_OK;
     for (size_t i = 0; status == TFC_OK && i < main->n_evaluations; i++) {
         const tfc_exp_evaluation *e = &main->evaluations[i];
-        status = tfc_overlap_add_file(*overlap, e->name, e->task, e->data, -1, NULL, err);
+        status = tfc_overlap_add_file(*overlap, e->name, e->task, e->data, (uint64_t)e->seed, NULL, err);
     }
     return status;
 }

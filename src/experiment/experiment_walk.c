@@ -239,6 +239,7 @@ static tfc_status want_filter(tfc_exp *exp, const place *p, tfc_exp_stage *annot
     put_text(&json, "results", f->results);
     tfc_buffer_printf(&json, ",\"max_calls\":%lld,\"max_ambiguous\":%lld", (long long)f->max_calls,
                       (long long)f->max_ambiguous);
+    if (!isnan(f->min_likelihood)) tfc_buffer_printf(&json, ",\"min_likelihood\":%.17g", f->min_likelihood);
     like.inputs = inputs_end(&json);
     like.label = format("filter %s", of_variant(p));
     return stage_want(exp, &like, out, err);
@@ -315,20 +316,22 @@ static bool system_is_base(tfc_exp_system system)
 static tfc_status want_eval(tfc_exp *exp, const place *p, const tfc_exp_evaluation *e, tfc_exp_system system,
                             tfc_exp_model model, tfc_exp_stage **out, tfc_error *err)
 {
-    /* Without calls there is no difference between the base model and one that was tuned without them. */
     tfc_exp_stage like = {
         .kind = TFC_EXP_EVAL, .variant = p->variant, .model = model, .evaluation = e, .system = system};
     bool calls = system == TFC_EXP_TAUGHT || system == TFC_EXP_BASE_TOOLS;
-    uint64_t hash;
-    tfc_status status = tfc_path_hash(e->data, &hash, err);
+    uint64_t hash = 0;
+    tfc_status status = e->data ? tfc_path_hash(e->data, &hash, err) : TFC_OK;
     if (status != TFC_OK) return status;
     tfc_buffer json;
     inputs_begin(&json, like.kind);
     put_model(&json, exp, &model);
     put_text(&json, "task", e->task);
     put_text(&json, "date", e->date);
-    tfc_buffer_printf(&json, ",\"data\":\"%016llx\",\"limit\":%lld,\"max_tokens\":%lld,\"calls\":\"%s\"",
-                      (unsigned long long)hash, (long long)e->limit, (long long)e->max_tokens,
+    tfc_buffer_printf(&json,
+                      ",\"data\":\"%016llx\",\"limit\":%lld,\"share\":%.17g,\"seed\":%lld,"
+                      "\"max_tokens\":%lld,\"calls\":\"%s\"",
+                      (unsigned long long)hash, (long long)e->limit, e->share, (long long)e->seed,
+                      (long long)e->max_tokens,
                       calls                        ? "yes"
                       : system == TFC_EXP_DISABLED ? "banned"
                                                    : "no");
