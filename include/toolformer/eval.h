@@ -140,10 +140,10 @@ tfc_status tfc_eval_compare(const char *a, const char *b, uint64_t seed, tfc_eva
 /* Perplexity with calls disabled, over windows of a text that share nothing: each begins anew, with the
  * beginning-of-text token, where the model's tokenizer adds one, in the place of its first token. */
 typedef struct tfc_perplexity_params {
-    const char *path;       /* plain text; or JSON lines with "text", joined by blank lines; gzip too; NULL: the
-                               library's own text, short pieces on many subjects that no corpus holds */
-    int64_t window;         /* tokens; 512 */
-    int64_t max_windows;    /* 0: all */
+    const char *path;    /* plain text; or JSON lines with "text", joined by blank lines; gzip too; NULL: the
+                            library's own text, short pieces on many subjects that no corpus holds */
+    int64_t window;      /* tokens; 512 */
+    int64_t max_windows; /* 0: all */
     const tfc_tools *tools; /* whose calls are disabled for `banned`; NULL: any tool's */
     const tfc_monitor *monitor;
 } tfc_perplexity_params;

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "eval/rows.h"
 #include "experiment/experiment_run.h"
 #include "experiment/experiment_train.h"
 #include "toolformer/decode.h"
@@ -396,6 +397,10 @@ static tfc_status walk_evaluations(tfc_exp *exp, const place *p, tfc_exp_system 
     tfc_status status = TFC_OK;
     for (size_t e = 0; status == TFC_OK && e < p->variant->n_evaluations; e++) {
         tfc_exp_stage *stage;
+        /* Where only calls are counted there is nothing to see of a system that makes none. */
+        const tfc_eval_task *task = tfc_eval_task_find(p->variant->evaluations[e].task);
+        if (task->rule == TFC_EVAL_RULE_CALLS && system != TFC_EXP_TAUGHT && system != TFC_EXP_BASE_TOOLS)
+            continue;
         status = want_eval(exp, p, &p->variant->evaluations[e], system, model, &stage, err);
         if (status == TFC_OK) status = cell_add(exp, p, system, model.step, e, stage, err);
     }
@@ -445,10 +450,11 @@ static tfc_status walk_round(tfc_exp *exp, place *p, tfc_exp_model *taught, tfc_
             .variant = p->v, .round = p->round, .share = 1, .annotate = annotate, .data = filter};
         return training_add(exp, &t, err); /* for its yield alone */
     }
-    for (p->seed = 0; status == TFC_OK && p->seed < v->n_seeds; p->seed++)
-        for (size_t s = v->n_subsets; status == TFC_OK && s-- > 0;) {
+    /* All seeds with all calls come first; an earlier round has no subsets. */
+    for (size_t s = v->n_subsets; status == TFC_OK && s > (last ? 0 : v->n_subsets - 1); s--)
+        for (p->seed = 0; status == TFC_OK && p->seed < v->n_seeds; p->seed++) {
             tfc_exp_stage *data;
-            p->share = v->subsets[s];
+            p->share = v->subsets[s - 1];
             status = want_subset(exp, p, filter, &data, err);
             if (status == TFC_OK && trained)
                 status = walk_training(exp, p, annotate, data, false, &train, err);
