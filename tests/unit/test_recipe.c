@@ -41,7 +41,8 @@ static void test_base(void **state)
     assert_true(isnan(recipe.tau_s) && !isnan(small.tau_s)); /* null takes the number away */
     assert_true(recipe.train.lr == 0.25);
     assert_int_equal(recipe.train.batch, small.train.batch);
-    assert_int_equal(recipe.n_tools, 1);
+    assert_int_equal(recipe.n_tools, small.n_tools);
+    assert_string_equal(recipe.tools[0].tool, "Calendar");
     assert_int_equal(recipe.tools[0].k, 3);
     assert_true(recipe.tools[0].tau_f == small.tools[0].tau_f);
 
