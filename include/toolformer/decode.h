@@ -2,8 +2,10 @@
  *
  * The model writes greedily. When a token that can begin a call is among the top k (k = 10 in the paper), a
  * call is begun under the grammar of the registered tools; when its arguments are closed, decoding stops, the
- * tool runs, ` -> result]` is appended and decoding goes on. Text before the call, the call up to its arrow,
- * and the result with its bracket are tokenised as separate segments, as in training. */
+ * tool runs, ` -> result]` is appended and decoding goes on. Up to max_calls calls are made; one may directly
+ * follow another and use its result, but the call that was made last is not made once more. Text before the
+ * call, the call up to its arrow, and the result with its bracket are tokenised as separate segments, as in
+ * training. */
 #ifndef TOOLFORMER_DECODE_H
 #define TOOLFORMER_DECODE_H
 

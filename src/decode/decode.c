@@ -40,6 +40,25 @@ static tfc_status check_params(const tfc_generate_params *p, tfc_error *err)
     return TFC_OK;
 }
 
+/* Behind `Calendar()` the same call says nothing new: grammars without each tool that takes no arguments. */
+static tfc_status init_calls_but(tfc_decoder *decoder, const tfc_grammar_call *calls, size_t n,
+                                 tfc_error *err)
+{
+    tfc_grammar_call *others = tfc_alloc(n, sizeof *others);
+    decoder->calls_but = tfc_alloc_zero(n, sizeof *decoder->calls_but);
+    decoder->n_tools = decoder->calls_but ? n : 0;
+    tfc_status status = others && decoder->calls_but ? TFC_OK : tfc_fail_memory(err, "the grammar of calls");
+    for (size_t i = 0; i < n && n > 1 && status == TFC_OK; i++) {
+        if (calls[i].form != TFC_ARGS_NONE) continue;
+        memcpy(others, calls, i * sizeof *calls);
+        memcpy(others + i, calls + i + 1, (n - i - 1) * sizeof *calls);
+        decoder->calls_but[i] = tfc_grammar_calls_create(others, n - 1, err);
+        if (!decoder->calls_but[i]) status = err->status;
+    }
+    tfc_free(others);
+    return status;
+}
+
 /* The grammar of the tools' calls, and how many tokens their names take. */
 static tfc_status init_calls(tfc_decoder *decoder, const char **names, size_t n, tfc_error *err)
 {
@@ -58,8 +77,9 @@ static tfc_status init_calls(tfc_decoder *decoder, const char **names, size_t n,
     }
     decoder->max_call = longest + 1 + decoder->params->max_args_tokens;
     if (status == TFC_OK) decoder->calls = tfc_grammar_calls_create(calls, n, err);
-    tfc_free(calls);
     if (status == TFC_OK && !decoder->calls) status = err->status;
+    if (status == TFC_OK) status = init_calls_but(decoder, calls, n, err);
+    tfc_free(calls);
     if (status == TFC_OK)
         status = tfc_tokenize(decoder->tokenizer, " [", 2, 0, &decoder->open_ids, &decoder->n_open, err);
     return status;
@@ -106,6 +126,8 @@ static void decoder_release(tfc_decoder *decoder)
     tfc_ids_free(decoder->open_ids);
     tfc_grammar_free(decoder->calls);
     tfc_free(decoder->requests);
+    for (size_t i = 0; i < decoder->n_tools; i++) tfc_grammar_free(decoder->calls_but[i]);
+    tfc_free(decoder->calls_but);
 }
 
 static bool begins_call(const tfc_decoder *decoder, int32_t id)

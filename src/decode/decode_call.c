@@ -43,6 +43,17 @@ static bool sample_stop(void *context, const int32_t *ids, int64_t n)
     return tfc_should_stop(context);
 }
 
+/* What may be called next: any tool, but for the last call if it takes no arguments; NULL: nothing. */
+static const tfc_grammar *next_calls(const tfc_decoder *decoder, const tfc_writer *writer)
+{
+    const tfc_tools *tools = decoder->params->tools;
+    const tfc_tool *last =
+        writer->n_calls ? tfc_tools_find(tools, writer->calls[writer->n_calls - 1].tool) : NULL;
+    for (size_t i = 0; last && last->args_form == TFC_ARGS_NONE && i < decoder->n_tools; i++)
+        if (tfc_tools_at(tools, i) == last) return decoder->calls_but[i];
+    return decoder->calls;
+}
+
 static tfc_status pending_init(pending_call *call, const tfc_decoder *decoder, tfc_writer *writer,
                                tfc_sample_request *request, tfc_error *err)
 {
@@ -58,7 +69,7 @@ static tfc_status pending_init(pending_call *call, const tfc_decoder *decoder, t
                                     .n_ids = n,
                                     .max_new = decoder->max_call < room ? decoder->max_call : room,
                                     .sampler = {.top_p = 1},
-                                    .grammar = decoder->calls,
+                                    .grammar = next_calls(decoder, writer),
                                     .ignore_eos = true, /* the grammar lets none pass */
                                     .stop = sample_stop,
                                     .context = (void *)decoder->params->monitor,
@@ -171,6 +182,15 @@ static tfc_status keep_call(pending_call *call, size_t at, tfc_error *err)
     return TFC_OK;
 }
 
+/* The call that was made last, once more: its result stands there already. This ends loops of one call; what
+ * takes no arguments is not proposed in the first place. */
+static bool repeats_last(const pending_call *call)
+{
+    const tfc_writer *writer = call->writer;
+    const tfc_made_call *last = writer->n_calls ? &writer->calls[writer->n_calls - 1] : NULL;
+    return last && strcmp(last->tool, call->tool->name) == 0 && strcmp(last->args, call->args) == 0;
+}
+
 /* Writes the call, if it fits into the limits: head, tool, tail. */
 static tfc_status pending_write(pending_call *call, const tfc_decoder *decoder, tfc_error *err)
 {
@@ -203,7 +223,8 @@ tfc_status tfc_decode_calls(const tfc_decoder *decoder, tfc_writer *writers, int
     }
     for (int64_t i = 0; i < n && status == TFC_OK; i++) {
         if (writers[i].done || !writers[i].call_due) continue;
-        if (writers[i].n_ids + decoder->n_open >= decoder->context) continue;
+        if (writers[i].n_ids + decoder->n_open >= decoder->context || !next_calls(decoder, &writers[i]))
+            continue;
         status = pending_init(&pending[n_pending], decoder, &writers[i], &requests[n_pending], err);
         n_pending++;
     }
@@ -211,7 +232,8 @@ tfc_status tfc_decode_calls(const tfc_decoder *decoder, tfc_writer *writers, int
     for (int64_t i = 0; i < n_pending && status == TFC_OK; i++) {
         if (requests[i].finish != TFC_FINISH_GRAMMAR) continue;
         status = pending_parse(&pending[i], decoder, &requests[i], err);
-        if (status == TFC_OK && pending[i].tool) status = pending_write(&pending[i], decoder, err);
+        if (status == TFC_OK && pending[i].tool && !repeats_last(&pending[i]))
+            status = pending_write(&pending[i], decoder, err);
     }
     for (int64_t i = 0; i < n_pending; i++) pending_release(&pending[i]);
     tfc_free(pending);

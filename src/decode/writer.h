@@ -16,7 +16,9 @@ typedef struct tfc_decoder {
     int64_t n_begin;
     int32_t *open_ids; /* " [", behind which the grammar starts */
     int64_t n_open;
-    tfc_grammar *calls;          /* NULL: no call can be made */
+    tfc_grammar *calls;      /* NULL: no call can be made */
+    tfc_grammar **calls_but; /* [n_tools] without one tool that takes no arguments: NULL for others */
+    size_t n_tools;
     int64_t max_call;            /* most tokens of `Name(args)` */
     bool ban_begin;              /* tokens that begin a call are never written by themselves */
     int32_t k;                   /* how many of the most probable tokens a step looks at */

@@ -421,6 +421,79 @@ static void test_text_without_calls_lacks_the_made_calls_alone(void **state)
     tfc_generate_release(&result);
 }
 
+/* With every token a trigger, the second call begins where the first one ends: its context is the first one's
+ * parts, each tokenised alone, as training cuts a row with both calls at one place. A call without arguments
+ * is not made twice in a row, so the other tool has its turn. */
+static void test_calls_follow_each_other_directly(void **state)
+{
+    (void)state;
+    static const char manifest[] =
+        "{\"name\":\"Day\",\"description\":\"d\",\"instruction\":\"i\",\"demonstrations\":[{\"input\":\"It "
+        "is 1.\",\"output\":"
+        "\"It is [Day()] 1.\"}],\"args\":{\"form\":\"none\"},\"backend\":\"builtin:calendar\"}";
+    char path[] = "/tmp/tfc-decode-XXXXXX.json", list[64], row[2048];
+    tfc_error err;
+    close(mkstemps(path, 5));
+    must(tfc_file_write_whole(path, manifest, strlen(manifest), &err), &err);
+    snprintf(list, sizeof list, "Calendar,%s", path);
+    tfc_tools *tools = tfc_tools_create(list, &err);
+    assert_non_null(tools);
+    tfc_generate_params params = forced(tools);
+    params.max_calls = 3;
+    params.max_tokens = 110;
+    tfc_generate_result result = generate(&f, "the", &params);
+    assert_int_equal(result.n_calls, 2);
+    const tfc_made_call *a = &result.calls[0], *b = &result.calls[1];
+    assert_string_not_equal(a->tool, b->tool);
+    id_list all = {0};
+    char whole[2][128], head[32], tail[64];
+    for (int i = 0; i < 2; i++) {
+        snprintf(head, sizeof head, " [%s() ->", result.calls[i].tool);
+        /* The second result does not fit into the tiny model's context: ` ]`. */
+        assert_true(i == 1 || result.calls[i].result);
+        snprintf(tail, sizeof tail, i == 0 ? " %s]" : " ]", result.calls[i].result);
+        snprintf(whole[i], sizeof whole[i], "%s%s", head, tail);
+        add_text(&all, &f, head);
+        add_text(&all, &f, tail);
+    }
+    assert_int_equal(a->at, 0);
+    assert_int_equal(b->at, strlen(whole[0]));
+    assert_true(result.n_tokens >= all.n);
+    assert_memory_equal(result.ids, all.ids, (size_t)all.n * sizeof *all.ids);
+    /* The row that teaches it. */
+    snprintf(row, sizeof row,
+             "{\"id\":\"1\",\"text\":\"the%s%s of\",\"source\":\"the of\",\"calls\":["
+             "{\"tool\":\"%s\",\"args\":\"\",\"result\":\"%s\",\"at\":3},"
+             "{\"tool\":\"%s\",\"args\":\"\",\"result\":\"%s\",\"at\":3}]}\n",
+             whole[0], whole[1], a->tool, a->result, b->tool, "");
+    must(tfc_file_write_whole(path, row, strlen(row), &err), &err);
+    tfc_train_texts texts;
+    tfc_train_text_options options = {.max_tokens = 200, .n_vocab = 277};
+    must(tfc_train_texts_load(&texts, path, tfc_model_tokenizer(f.model), &options, &err), &err);
+    id_list prompt = {0};
+    add_text(&prompt, &f, "the");
+    assert_int_equal(texts.starts[1], prompt.n + all.n + 1); /* ` of` is one token */
+    assert_memory_equal(texts.ids + prompt.n, all.ids, (size_t)all.n * sizeof *all.ids);
+    tfc_train_texts_release(&texts);
+    tfc_generate_release(&result);
+    tfc_tools_free(tools);
+    unlink(path);
+}
+
+/* Calendar() alone is there, and triggered at every token: it is made once. */
+static void test_a_call_is_not_made_twice_in_a_row(void **state)
+{
+    (void)state;
+    tfc_generate_params params = forced(f.calendar);
+    params.max_calls = 5;
+    tfc_generate_result result = generate(&f, "the", &params);
+    assert_int_equal(result.n_calls, 1);
+    assert_memory_equal(result.text, calendar_call, strlen(calendar_call));
+    assert_int_equal(result.n_tokens, params.max_tokens);
+    assert_null(strstr(result.text + strlen(calendar_call), "[Calendar"));
+    tfc_generate_release(&result);
+}
+
 static void test_a_tool_without_result_is_data(void **state)
 {
     (void)state;
@@ -667,6 +740,8 @@ int main(void)
         cmocka_unit_test(test_begin_tokens_are_banned_without_tools),
         cmocka_unit_test(test_prompts_together_and_alone_give_the_same),
         cmocka_unit_test(test_text_without_calls_lacks_the_made_calls_alone),
+        cmocka_unit_test(test_calls_follow_each_other_directly),
+        cmocka_unit_test(test_a_call_is_not_made_twice_in_a_row),
         cmocka_unit_test(test_a_tool_without_result_is_data),
         cmocka_unit_test(test_an_unfinished_call_leaves_no_trace),
         cmocka_unit_test(test_limits),
