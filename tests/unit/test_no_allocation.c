@@ -29,9 +29,9 @@
 #define OWN_MALLOC 1
 #endif
 
+#if OWN_MALLOC
 static _Atomic int64_t n_allocations;
 
-#if OWN_MALLOC
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *pointer, size_t n);
