@@ -95,10 +95,12 @@ static tfc_status resume_row(evaluation *e, int64_t i, tfc_error *err)
     if (status == TFC_OK &&
         (strcmp(judged.example.id, row->id) != 0 || strcmp(judged.example.prompt, row->prompt) != 0))
         status = tfc_fail(err, TFC_ECONFLICT, "it is no answer to row '%.60s'", row->id);
-    if (status != TFC_OK) return tfc_error_prefix(err, "'%s': example %lld", e->file.path, (long long)i + 1);
-    count_example(e, &judged.example);
+    if (status == TFC_OK)
+        count_example(e, &judged.example);
+    else
+        tfc_error_prefix(err, "'%s': example %lld", e->file.path, (long long)i + 1);
     tfc_judged_release(&judged);
-    return TFC_OK;
+    return status;
 }
 
 /* What an earlier start finished. */
