@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "open_model.h"
 #include "output.h"
+#include "toolformer/forget.h"
 #include "toolformer/tools.h"
 #include "toolformer/train.h"
 
@@ -15,10 +16,65 @@ typedef struct export_job {
     cli_common common;
     const char *run, *format, *type, *out, *tool_names, *instruction;
     tfc_tools *tools; /* for the descriptions */
+    const char *forget_data;
+    double max_forget; /* per cent */
+    bool force;
 } export_job;
+
+/* The base model's name: --model, or what `run` wrote. The caller's; NULL: the default model. */
+static char *base_name(const export_job *job)
+{
+    char *path = NULL, *name = NULL;
+    struct json_object *base;
+    if (job->common.model) return strdup(job->common.model);
+    if (asprintf(&path, "%s/summary.json", job->run) < 0) return NULL;
+    struct json_object *summary = access(path, R_OK) == 0 ? json_object_from_file(path) : NULL;
+    if (summary && json_object_object_get_ex(summary, "base", &base) &&
+        json_object_is_type(base, json_type_string))
+        name = strdup(json_object_get_string(base));
+    json_object_put(summary);
+    free(path);
+    return name;
+}
+
+/* A model that forgot too much is not passed on. */
+static int check_forgetting(const export_job *job)
+{
+    tfc_error err;
+    tfc_error_init(&err);
+    tfc_forget_report report;
+    tfc_monitor monitor = cli_monitor(job->common.quiet);
+    char *name = base_name(job), *base = NULL;
+    tfc_status status = tfc_model_locate(name, &base, &err);
+    if (status == TFC_OK) {
+        tfc_forget_params params = {.run = job->run,
+                                    .base = base,
+                                    .data = job->forget_data,
+                                    .cpu = job->common.cpu,
+                                    .operand = job->common.operand,
+                                    .n_threads = (int)job->common.threads};
+        status = tfc_forget_check(&params, &monitor, &report, &err);
+    }
+    cli_progress_end();
+    tfc_text_free(base);
+    free(name);
+    if (status == TFC_EINTERRUPTED) return cli_fail_error(&err);
+    if (status != TFC_OK)
+        return cli_fail(
+            "%s; what the model forgot cannot be measured: name the model that it comes from with --model, "
+            "or pass --force",
+            err.message);
+    if (100 * report.change <= job->max_forget) return CLI_OK;
+    return cli_fail(
+        "the model forgot too much: the perplexity of a text that it was not trained on rose from %.2f to "
+        "%.2f, by %.1f %% (limit %g %%); train with a lower --lr or a larger --plain-share, or pass --force",
+        report.base_perplexity, report.perplexity, 100 * report.change, job->max_forget);
+}
 
 static int export_model(const export_job *job, const char *out)
 {
+    int checked = job->force ? CLI_OK : check_forgetting(job);
+    if (checked != CLI_OK) return checked;
     char *path = NULL;
     if (asprintf(&path, "%s/model", job->run) < 0) return cli_fail("out of memory");
     cli_common common = job->common;
@@ -267,7 +323,8 @@ static int export_run(export_job *job)
 
 int cmd_export(int argc, char **argv)
 {
-    export_job job = {.type = "BF16", .instruction = "Write the text. Use the tools where they help."};
+    export_job job = {
+        .type = "BF16", .max_forget = 5, .instruction = "Write the text. Use the tools where they help."};
     const cli_option options[] = {
         {"run", CLI_TEXT, &job.run, "RUN", "the run's folder", 0, 0},
         {"format", CLI_TEXT, &job.format, "NAME", "gguf, safetensors (the model); openai, trl (the data set)",
@@ -275,6 +332,11 @@ int cmd_export(int argc, char **argv)
         {"out", CLI_TEXT, &job.out, "PATH", "file or folder to write; else one in RUN", 0, 0},
         {"type", CLI_TEXT, &job.type, "NAME", "of weights: F32, F16, BF16 (default), Q8_0", 0, 0},
         {"tools", CLI_TEXT, &job.tool_names, "A,B", "openai: tools whose descriptions go along", 0, 0},
+        {"max-forget", CLI_NUMBER, &job.max_forget, "PERCENT",
+         "refuse a model whose perplexity rose by more (default 5)", 0, 1000000},
+        {"forget-data", CLI_TEXT, &job.forget_data, "FILE",
+         "text of that perplexity; else one that comes with the program", 0, 0},
+        {"force", CLI_FLAG, &job.force, NULL, "write the model whatever it forgot", 0, 0},
         {"instruction", CLI_TEXT, &job.instruction, "TEXT", "openai: what the user says in every row", 0, 0},
     };
     const cli_usage usage = {
@@ -282,7 +344,11 @@ int cmd_export(int argc, char **argv)
         .synopsis = "--run RUN --format NAME [options]",
         .text =
             "Writes a run's tuned model, or its data set, for other programs: gguf and safetensors hold the\n"
-            "model; openai has conversations with tool calls, trl rows of {\"text\"}.",
+            "model; openai has conversations with tool calls, trl rows of {\"text\"}. A model whose "
+            "perplexity on\n"
+            "texts that it was not trained on grew too much is refused; --model names the one it comes "
+            "from,\n"
+            "else RUN/summary.json does.",
         .example = "toolformer export --run runs/demo --format gguf --type Q8_0 --out tuned.gguf",
         .options = options,
         .n_options = sizeof options / sizeof *options};

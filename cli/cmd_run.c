@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "open_model.h"
 #include "output.h"
+#include "toolformer/forget.h"
 #include "toolformer/recipe.h"
 #include "toolformer/report.h"
 #include "train_options.h"
@@ -27,8 +28,9 @@ typedef struct job {
     tfc_filter_result filtered;
     tfc_control_result control;
     tfc_train_result trained;
+    tfc_forget_report forgot;
     struct {
-        double annotate, filter, control, train;
+        double annotate, filter, control, train, forget;
     } seconds;
 } job;
 
@@ -91,6 +93,9 @@ static void choose_plain(job *self)
         p->plain_share = 0; /* every text kept a call */
 }
 
+/* As export's own limit. */
+static const double FORGET_HINT = 0.05;
+
 static bool say(const job *self, const char *what)
 {
     if (!self->common.quiet) cli_note("%s", what);
@@ -142,6 +147,30 @@ static int work(job *self, tfc_model *model)
     return status == TFC_OK ? CLI_OK : cli_fail_error(&err);
 }
 
+/* What the training cost elsewhere: the figure that export asks for. */
+static int measure_forgetting(job *self, const char *base)
+{
+    tfc_error err;
+    tfc_error_init(&err);
+    double begin = now();
+    tfc_forget_params params = {.run = self->out,
+                                .base = base,
+                                .cpu = self->common.cpu,
+                                .operand = self->common.operand,
+                                .n_threads = (int)self->common.threads};
+    say(self, "measuring what was forgotten");
+    tfc_status status = tfc_forget_check(&params, &self->monitor, &self->forgot, &err);
+    self->seconds.forget = now() - begin;
+    cli_progress_end();
+    if (status != TFC_OK) return cli_fail_error(&err);
+    if (self->forgot.change > FORGET_HINT && !self->common.quiet)
+        cli_note("the model's perplexity on a text of other subjects rose by %.1f %%: export will refuse it; "
+                 "a lower "
+                 "--lr, fewer --epochs or a larger --plain-share may help",
+                 100 * self->forgot.change);
+    return CLI_OK;
+}
+
 static void print_summary(const job *self)
 {
     cli_annotate_print(&self->annotated);
@@ -151,8 +180,11 @@ static void print_summary(const job *self)
                    (long long)self->control.n, (long long)self->control.kept_own,
                    (long long)self->control.kept_other);
     cli_train_print(&self->trained);
-    cli_printf("seconds    annotate %.1f, filter %.1f, control %.1f, train %.1f\n", self->seconds.annotate,
-               self->seconds.filter, self->seconds.control, self->seconds.train);
+    cli_printf("perplexity %.2f → %.2f (%+.1f %%) of a text of other subjects, calls disabled\n",
+               self->forgot.base_perplexity, self->forgot.perplexity, 100 * self->forgot.change);
+    cli_printf("seconds    annotate %.1f, filter %.1f, control %.1f, train %.1f, perplexity %.1f\n",
+               self->seconds.annotate, self->seconds.filter, self->seconds.control, self->seconds.train,
+               self->seconds.forget);
     cli_printf("model      %s/model\nreport     %s/report.html\n", self->out, self->out);
 }
 
@@ -177,11 +209,17 @@ static bool summary_json(const job *self, const char *model_path, cli_json *line
     cli_json_begin(line, "train", '{');
     cli_train_json(line, &self->trained);
     cli_json_end(line, '}');
+    cli_json_begin(line, "forgetting", '{');
+    cli_json_number(line, "base_perplexity", self->forgot.base_perplexity);
+    cli_json_number(line, "perplexity", self->forgot.perplexity);
+    cli_json_number(line, "change", self->forgot.change);
+    cli_json_end(line, '}');
     cli_json_begin(line, "seconds", '{');
     cli_json_number(line, "annotate", self->seconds.annotate);
     cli_json_number(line, "filter", self->seconds.filter);
     cli_json_number(line, "control", self->seconds.control);
     cli_json_number(line, "train", self->seconds.train);
+    cli_json_number(line, "forget", self->seconds.forget);
     cli_json_end(line, '}');
     char *model = path_in(self->out, "model");
     cli_json_text(line, "model", model);
@@ -217,8 +255,12 @@ static int run(job *self)
     self->plain = path_in(self->out, "plain.jsonl");
     tfc_model *model = self->data && self->plain ? cli_open_model(&self->common) : NULL;
     int exit_code = model ? work(self, model) : CLI_FAILURE;
-    if (exit_code == CLI_OK) exit_code = finish(self, tfc_model_get_info(model).path);
-    tfc_model_free(model);
+    char *base = model ? strdup(tfc_model_get_info(model).path) : NULL;
+    tfc_model_free(model); /* two are opened now, one after the other */
+    if (exit_code == CLI_OK && !base) exit_code = cli_fail("out of memory");
+    if (exit_code == CLI_OK) exit_code = measure_forgetting(self, base);
+    if (exit_code == CLI_OK) exit_code = finish(self, base);
+    free(base);
     free(self->data);
     free(self->plain);
     return exit_code;

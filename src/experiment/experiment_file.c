@@ -212,7 +212,7 @@ static bool kind_wanted(tfc_json *kinds, size_t n, const char *kind)
 static tfc_status read_corpora(reader *r, tfc_json *json, tfc_exp_variant *v, tfc_error *err)
 {
     tfc_json *array, *kinds, *item;
-    size_t n, n_kinds;
+    size_t n, n_kinds = 0;
     tfc_status status = get_list(json, "corpora", &array, &n, err);
     if (status == TFC_OK) status = get_list(json, "kinds", &kinds, &n_kinds, err);
     if (status == TFC_OK && n == 0) status = tfc_fail(err, TFC_EFORMAT, "missing corpora");
@@ -433,7 +433,7 @@ static tfc_status read_evaluation(reader *r, tfc_json *json, const tfc_exp_varia
 static tfc_status read_evaluations(reader *r, tfc_json *json, tfc_exp_variant *v, tfc_error *err)
 {
     tfc_json *array, *item, *names;
-    size_t n, n_names;
+    size_t n, n_names = 0;
     tfc_status status = get_list(json, "evaluations", &array, &n, err);
     if (status == TFC_OK) status = get_list(json, "evaluate", &names, &n_names, err);
     bool all = !json_object_object_get_ex(json, "evaluate", NULL);

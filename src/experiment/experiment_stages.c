@@ -6,9 +6,9 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "eval/forget_file.h"
 #include "experiment/experiment_run.h"
 #include "toolformer/eval.h"
-#include "toolformer/forget.h"
 
 static double now(void)
 {
@@ -303,13 +303,31 @@ static tfc_status run_eval(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json,
     return status;
 }
 
+/* The figures go to the training's folder, too: `export` looks for them there. */
+static tfc_status forget_keep(tfc_exp *exp, const tfc_exp_stage *stage, const tfc_forget_result *r,
+                              tfc_error *err)
+{
+    if (!stage->model.train || !exp->forget_base->done) return TFC_OK;
+    tfc_forget_about about;
+    tfc_forget_report report = {.n_tokens = r->n_tokens,
+                                .base_perplexity = tfc_exp_number(exp->forget_base, "perplexity"),
+                                .perplexity = r->perplexity};
+    report.change = report.perplexity / report.base_perplexity - 1;
+    char *path = model_path(exp, stage->model);
+    if (!path) return tfc_fail_memory(err, "forgetting");
+    tfc_status status = tfc_forget_about_make(&about, path, exp->base_path, exp->file.forget_data, err);
+    if (status == TFC_OK) status = tfc_forget_save(stage->model.train->folder, &about, &report, err);
+    tfc_free(path);
+    return status;
+}
+
 static tfc_status run_forget(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json, tfc_error *err)
 {
     tfc_forget_result r = {0};
     tfc_status status = open_session(exp, stage->model, err);
     if (status == TFC_OK)
-        status = tfc_forget_measure(exp->session, exp->file.forget_data, stage->variant->tools, exp->monitor,
-                                    &r, err);
+        status = tfc_forget_measure(exp->session, exp->file.forget_data, exp->monitor, &r, err);
+    if (status == TFC_OK) status = forget_keep(exp, stage, &r, err);
     tfc_buffer_printf(json, "\"tokens\":%lld,\"perplexity\":%.12g", (long long)r.n_tokens, r.perplexity);
     return status;
 }

@@ -300,13 +300,9 @@ static tfc_status want_forget(tfc_exp *exp, const place *p, tfc_exp_model model,
     inputs_begin(&json, like.kind);
     put_model(&json, exp, &model);
     tfc_buffer_printf(&json, ",\"text\":\"%016llx\"", (unsigned long long)hash);
-    status = put_tools(&json, p->variant->tools, err);
     like.inputs = inputs_end(&json);
     like.label = format("perplexity of %s", model.train ? model.train->label + 6 : "the base model");
-    if (status == TFC_OK) return stage_want(exp, &like, out, err);
-    tfc_free(like.inputs);
-    tfc_free(like.label);
-    return status;
+    return stage_want(exp, &like, out, err);
 }
 
 static bool system_is_base(tfc_exp_system system)
