@@ -15,21 +15,28 @@
 static const char *const words[] = {
     "April ",
     "August ",
+    "Birthday of Martin Luther King, Jr. ",
     "Christmas ",
     "Christmas Day ",
     "Columbus Day ",
     "December ",
     "February ",
+    "Fourth of July ",
     "Independence Day ",
+    "Indigenous Peoples' Day ",
     "January ",
     "July ",
     "June ",
     "Juneteenth ",
+    "Juneteenth National Independence Day ",
     "Labor Day ",
+    "MLK Day ",
     "March ",
+    "Martin Luther King Day ",
     "Martin Luther King Jr. Day ",
     "May ",
     "Memorial Day ",
+    "New Year's ",
     "New Year's Day ",
     "November ",
     "October ",
@@ -40,7 +47,7 @@ static const char *const words[] = {
     "Veterans Day ",
     "Washington's Birthday ",
 };
-enum { N_WORDS = sizeof words / sizeof *words, WORD_BYTES = 32 };
+enum { N_WORDS = sizeof words / sizeof *words, WORD_BYTES = 40 };
 
 /* What stands before the next byte. Those of a date come twice: in the first operand and in the second. */
 typedef enum date_phase {

@@ -32,7 +32,8 @@ typedef struct mention {
     int holiday, shift;
     int64_t count; /* span */
     tfc_date_unit unit;
-    int sign; /* +1, -1, 0: not said */
+    int sign;          /* +1, -1, 0: not said */
+    bool from_another; /* before, after: counted from something else, it may be */
 } mention;
 
 typedef struct enumeration {
@@ -88,9 +89,14 @@ static size_t phrase_at(const char *text, size_t n, size_t at, const char *phras
     return at;
 }
 
-/* day, days, week …: the unit and the end, or 0. */
+/* day, days, full weeks …: the unit and the end, or 0. */
 static size_t unit_at(const char *text, size_t n, size_t at, tfc_date_unit *unit)
 {
+    static const char *const whole[] = {"full", "whole", "complete"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        size_t word = word_at(text, n, at, whole[i]);
+        if (word > 0) at = skip_blanks(text, n, word);
+    }
     for (int u = 0; u < TFC_N_DATE_UNITS; u++) {
         char plural[8];
         snprintf(plural, sizeof plural, "%ss", tfc_date_units[u]);
@@ -118,25 +124,36 @@ static size_t year_at(const char *text, size_t n, size_t at, int *year)
     return end - at == 4 && *year >= 1000 ? end : 0;
 }
 
-/* 10, ten, a, an: the count and the end, or 0. */
+/* The number that a word up to `ninety` says, and its end; 0 when it says none. */
+static size_t number_word_at(const char *text, size_t n, size_t at, int *value)
+{
+    static const char *const small[] = {"one",     "two",       "three",    "four",     "five",
+                                        "six",     "seven",     "eight",    "nine",     "ten",
+                                        "eleven",  "twelve",    "thirteen", "fourteen", "fifteen",
+                                        "sixteen", "seventeen", "eighteen", "nineteen"};
+    static const char *const tens[] = {"twenty", "thirty",  "forty",  "fifty",
+                                       "sixty",  "seventy", "eighty", "ninety"};
+    size_t end;
+    for (int i = 0; i < 19; i++)
+        if ((end = word_at(text, n, at, small[i])) > 0) return *value = i + 1, end;
+    for (int i = 0; i < 8; i++)
+        if ((end = word_at(text, n, at, tens[i])) > 0) return *value = 10 * (i + 2), end;
+    return 0;
+}
+
+/* 10, ten, twenty-one, a, an: the count and the end, or 0. */
 static size_t count_at(const char *text, size_t n, size_t at, int *count)
 {
-    static const struct {
-        const char *word;
-        int count;
-    } words[] = {{"a", 1},       {"an", 1},      {"one", 1},     {"two", 2},     {"three", 3},
-                 {"four", 4},    {"five", 5},    {"six", 6},     {"seven", 7},   {"eight", 8},
-                 {"nine", 9},    {"ten", 10},    {"eleven", 11}, {"twelve", 12}, {"fifteen", 15},
-                 {"twenty", 20}, {"thirty", 30}, {"forty", 40},  {"fifty", 50},  {"sixty", 60},
-                 {"ninety", 90}};
     if (is_digit(text[at])) return digits_at(text, n, at, 4, count);
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        size_t end = word_at(text, n, at, words[i].word);
-        if (end == 0) continue;
-        *count = words[i].count;
-        return end;
-    }
-    return 0;
+    size_t end = number_word_at(text, n, at, count), next;
+    int ones;
+    *count = end ? *count : 1;
+    if (end == 0) end = word_at(text, n, at, "a");
+    if (end == 0) end = word_at(text, n, at, "an");
+    if (end > 0 && *count >= 20 && end < n && (text[end] == '-' || text[end] == ' ') &&
+        (next = number_word_at(text, n, end + 1, &ones)) > 0 && ones < 10)
+        return *count += ones, next;
+    return end;
 }
 
 /* ---- mentions ---- */
@@ -169,6 +186,7 @@ static size_t span_at(const char *text, size_t n, size_t at, mention *out)
         if ((next = phrase_at(text, n, end, ahead[i])) > 0) out->sign = 1;
     for (size_t i = 0; i < sizeof leads / sizeof *leads && out->sign == 0; i++)
         if (word_before(text, n, at, leads[i])) out->sign = 1;
+    out->from_another = phrase_at(text, n, end, "before") || phrase_at(text, n, end, "after");
     return end;
 }
 
@@ -217,6 +235,7 @@ static bool is_learnable(const char *args)
 static void holiday_text(const char *name, int holiday, char out[DATE_BYTES])
 {
     char dated[DATE_BYTES];
+    if (strncmp(name, "the ", 4) == 0) name += 4;
     snprintf(dated, sizeof dated, "%s 2000", name);
     snprintf(out, DATE_BYTES, "%s", is_learnable(dated) ? name : tfc_holiday_name(holiday));
 }
@@ -430,12 +449,12 @@ static void try_date(enumeration *e, tfc_date date, const char *text)
     if (is_goal(&e->goal, date, false)) propose(e, text);
 }
 
-static void try_span(enumeration *e, tfc_date date, const char *text, const mention *span)
+static void try_span(enumeration *e, tfc_date date, const char *text, const mention *span, int said)
 {
     for (int sign = 1; sign >= -1; sign -= 2) {
         tfc_date result;
         char args[2 * DATE_BYTES];
-        if (span->sign == -sign || !tfc_date_add(date, sign * span->count, span->unit, &result)) continue;
+        if (said == -sign || !tfc_date_add(date, sign * span->count, span->unit, &result)) continue;
         snprintf(args, sizeof args, "%s %c %lld %s%s", text, sign > 0 ? '+' : '-', (long long)span->count,
                  tfc_date_units[span->unit], span->count == 1 ? "" : "s");
         if (is_goal(&e->goal, result, true)) propose(e, args);
@@ -480,7 +499,7 @@ static void try_chain(enumeration *e, const mention *mentions, size_t n, tfc_dat
     for (size_t i = 0; i < n; i++) {
         const mention *m = &mentions[i];
         if (m->kind == MENTION_SPAN)
-            try_span(e, base, base_text, m);
+            try_span(e, base, base_text, m, m->from_another ? 0 : m->sign);
         else if (m->kind == MENTION_DATE || m->dated)
             try_difference(e, m->date, m->text, base, base_text);
         else
@@ -497,7 +516,7 @@ static void try_alone(enumeration *e, const mention *mentions, size_t n)
         if (m->dated || e->goal.weekday > 0) try_date(e, m->date, m->text);
         for (size_t j = 0; j < n; j++) {
             const mention *other = &mentions[j];
-            if (other->kind == MENTION_SPAN) try_span(e, m->date, m->text, other);
+            if (other->kind == MENTION_SPAN) try_span(e, m->date, m->text, other, other->sign);
             if (j <= i || (other->kind != MENTION_DATE && !other->dated)) continue;
             bool later = tfc_date_days(m->date) >= tfc_date_days(other->date);
             const mention *a = later ? m : other, *b = later ? other : m;
