@@ -250,7 +250,7 @@ static int run(job *self)
     const char *recipe = self->annotation.params.recipe ? self->annotation.params.recipe : "paper";
     if (tfc_recipe_load(recipe, &self->recipe, &err) != TFC_OK) return cli_fail_error(&err);
     training_fill(self);
-    cli_train_complete(&self->training, &self->common);
+    if (!cli_train_complete(&self->training, &self->common)) return CLI_FAILURE;
     self->data = path_in(self->out, "dataset.jsonl");
     self->plain = path_in(self->out, "plain.jsonl");
     tfc_model *model = self->data && self->plain ? cli_open_model(&self->common) : NULL;

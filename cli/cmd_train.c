@@ -26,7 +26,7 @@ int cmd_train(int argc, char **argv)
     if (!cli_parse(&usage, &common, argc, argv, NULL, &exit_code)) return exit_code;
     if (!training.params.data) return cli_usage_error("train", "--data is missing");
     if (!training.params.out) return cli_usage_error("train", "--out is missing");
-    cli_train_complete(&training, &common);
+    if (!cli_train_complete(&training, &common)) return cli_finish(CLI_FAILURE);
     tfc_model *model = cli_open_model(&common);
     if (!model) return cli_finish(CLI_FAILURE);
     tfc_error err;

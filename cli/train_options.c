@@ -46,12 +46,17 @@ void cli_train_options(cli_training *t, cli_option options[CLI_N_TRAIN])
     memcpy(options, table, sizeof table);
 }
 
-void cli_train_complete(cli_training *t, const cli_common *common)
+bool cli_train_complete(cli_training *t, const cli_common *common)
 {
+    if (common->operand && strcmp(common->operand, "int8") == 0) {
+        cli_fail("--operand int8 is for scoring; training takes bf16 or f32");
+        return false;
+    }
     if (t->no_eos) t->params.add_eos = false;
     t->params.seed = common->seed;
     t->params.n_threads = (int)common->threads;
     t->params.operand = common->operand;
+    return true;
 }
 
 void cli_train_json(cli_json *json, const tfc_train_result *r)

@@ -13,7 +13,7 @@ typedef struct cli_training {
 } cli_training;
 cli_training cli_training_default(void);
 void cli_train_options(cli_training *training, cli_option options[CLI_N_TRAIN]);
-void cli_train_complete(cli_training *training, const cli_common *common);
+bool cli_train_complete(cli_training *training, const cli_common *common);
 
 void cli_train_json(cli_json *json, const tfc_train_result *result);
 void cli_train_print(const tfc_train_result *result);

@@ -22,9 +22,10 @@ extern "C" {
 typedef struct tfc_model tfc_model;
 
 typedef struct tfc_model_params {
-    const char *cpu;     /* "ref", "avx2", "avx512"; NULL: TFC_CPU or the best that this machine has */
-    const char *operand; /* "f32", "bf16": what the packed weights hold; NULL: the path's own choice */
-    int n_threads;       /* for packing; 0: all cores */
+    const char *cpu; /* "ref", "avx2", "avx512"; NULL: TFC_CPU or the best that this machine has */
+    const char
+        *operand;  /* "f32", "bf16", "int8": what the packed weights hold; NULL: the path's own choice */
+    int n_threads; /* for packing; 0: all cores */
 } tfc_model_params;
 tfc_model_params tfc_model_params_default(void);
 

@@ -253,7 +253,8 @@ tfc_status tfc_bench(tfc_model *model, int n_threads, int turns,
     tfc_status status = b.ids && b.wants ? measure_bandwidth(&b, err) : tfc_fail_memory(err, "bench");
     if (status == TFC_OK) {
         b.peak = tfc_kernels_measure_peak(model->kernels, model->operand, b.n_threads);
-        say(&b, "peak of the multiply-add", b.peak * 1e-9, "GF/s", NAN);
+        say(&b, "peak of the multiply-add", b.peak * 1e-9,
+            model->operand == TFC_OPERAND_INT8 ? "Gop/s" : "GF/s", NAN);
         say(&b, "reading memory", b.bandwidth * 1e-9, "GB/s", NAN);
     }
     for (size_t w = 0; w < sizeof workloads / sizeof *workloads && status == TFC_OK; w++) {
@@ -262,7 +263,7 @@ tfc_status tfc_bench(tfc_model *model, int n_threads, int turns,
         else
             status = bench_workload(&b, &workloads[w], err);
     }
-    if (status == TFC_OK) status = bench_training(&b, err);
+    if (status == TFC_OK && model->operand != TFC_OPERAND_INT8) status = bench_training(&b, err);
     tfc_free(b.ids);
     tfc_free(b.wants);
     return status;

@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include "kernels/gemm_blocks.h"
+#include "kernels/gemm_int8.h"
 #include "kernels/paths.h"
 
 enum {
@@ -34,12 +35,13 @@ static int64_t step_bytes(tfc_operand operand)
 
 static size_t panel_bytes(int64_t K, tfc_operand operand)
 {
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_avx2.panel_bytes(K);
     return ((size_t)K * (size_t)step_bytes(operand) + 63) / 64 * 64;
 }
 
 static size_t rows_bytes(int64_t M, int64_t K, tfc_operand operand)
 {
-    (void)operand;
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_avx2.rows_bytes(M, K);
     return (size_t)M * (size_t)K * sizeof(float);
 }
 
@@ -145,18 +147,23 @@ TILES(6, 1)
     {                                                                                                        \
         NULL, prefix##1, prefix##2, prefix##3, prefix##4, prefix##5, prefix##6                               \
     }
-static const tfc_tile_fn narrow_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(tile_f32_), LIST(tile_bf16_)};
-static const tfc_tile_fn wide_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(wide_f32_), LIST(wide_bf16_)};
+static const tfc_tile_fn narrow_tiles[TFC_OPERAND_INT8][TILE_M + 1] = {LIST(tile_f32_), LIST(tile_bf16_)};
+static const tfc_tile_fn wide_tiles[TFC_OPERAND_INT8][TILE_M + 1] = {LIST(wide_f32_), LIST(wide_bf16_)};
 static const uint8_t wide_panels[TILE_M + 1] = {1, 4, 2, 2, 1, 1, 1}; /* as in TILES */
 
 static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed, int64_t M, int64_t m_from,
                  int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
                  bool accumulate)
 {
+    if (w->operand == TFC_OPERAND_INT8) {
+        tfc_int8_avx2.gemm(y, ld_y, x_packed, M, m_from, m_to, w, p_from, p_to, bias, accumulate);
+        return;
+    }
     const tfc_tiling tiling = {
         .tile_m = TILE_M,
         .panel_n = PANEL_N,
         .step_bytes = step_bytes(w->operand),
+        .lane_bytes = TFC_LANE_BYTES,
         .block_steps = BLOCK_STEPS,
         .block_rows = BLOCK_ROWS,
         .narrow = narrow_tiles[w->operand],
@@ -252,6 +259,10 @@ static void pack_panel(char *out, const float *source, int64_t stride_n, int64_t
 static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
                         int64_t stride_n, int64_t stride_k)
 {
+    if (panels->operand == TFC_OPERAND_INT8) {
+        tfc_int8_avx2.pack_panels(panels, from, to, w, stride_n, stride_k);
+        return;
+    }
     const int64_t K = panels->K, block = pack_block(K, stride_k);
     for (int64_t k = 0; k < K; k += block)
         for (int64_t p = from; p < to; p++)
@@ -287,7 +298,10 @@ static void pack_tile(float *out, const float *source, int64_t stride_m, int64_t
 static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
                       int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k)
 {
-    (void)operand;
+    if (operand == TFC_OPERAND_INT8) {
+        tfc_int8_avx2.pack_rows(packed, M, K, from, to, x, stride_m, stride_k);
+        return;
+    }
     const int64_t block = pack_block(K, stride_k);
     for (int64_t k = 0; k < K; k += block)
         for (int64_t m = from; m < to; m += TILE_M)
@@ -311,7 +325,7 @@ void tfc_gemm_avx2_install(tfc_kernels *kernels)
 double tfc_gemm_avx2_peak(tfc_operand operand, int64_t rounds, float *sink)
 {
     enum { CHAINS = 12 };
-    (void)operand;
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_avx2.peak(rounds, sink);
     __m256 acc[CHAINS], a = _mm256_set1_ps(1.0F), b = a;
     UNROLL for (int i = 0; i < CHAINS; i++) acc[i] = _mm256_set1_ps((float)i);
     for (int64_t r = 0; r < rounds; r++) {

@@ -5,9 +5,9 @@
  * 32 registers.
  *
  * bf16 operands are rounded to nearest even. Subnormals become zero, there and in vdpbf16ps; sums are f32. */
-#include <immintrin.h>
-
 #include "kernels/gemm_blocks.h"
+#include "kernels/gemm_int8.h"
+#include "kernels/lanes_avx512.h"
 #include "kernels/paths.h"
 
 enum {
@@ -18,18 +18,6 @@ enum {
     BLOCK_ROWS = 16 * TILE_M, /* the rows that reuse it before the next */
 };
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-static int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t steps_of(int64_t K, tfc_operand operand)
 {
     return operand == TFC_OPERAND_BF16 ? (K + 1) / 2 : K;
@@ -37,20 +25,17 @@ static int64_t steps_of(int64_t K, tfc_operand operand)
 
 static size_t panel_bytes(int64_t K, tfc_operand operand)
 {
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_avx512.panel_bytes(K);
     return (size_t)steps_of(K, operand) * STEP_BYTES;
 }
 
 static size_t rows_bytes(int64_t M, int64_t K, tfc_operand operand)
 {
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_avx512.rows_bytes(M, K);
     return (size_t)M * (size_t)steps_of(K, operand) * TFC_LANE_BYTES;
 }
 
 /* ---- multiplication ---- */
-
-ALWAYS_INLINE __mmask16 mask_of(int64_t cols)
-{
-    return (__mmask16)(cols >= 16 ? 0xFFFFU : cols <= 0 ? 0U : (1U << cols) - 1U);
-}
 
 ALWAYS_INLINE __m512 multiply_add(__m512 acc, __m512i w, __m512i x, bool bf16)
 {
@@ -146,8 +131,8 @@ TILES(14, 1)
         NULL, prefix##1, prefix##2, prefix##3, prefix##4, prefix##5, prefix##6, prefix##7, prefix##8,        \
             prefix##9, prefix##10, prefix##11, prefix##12, prefix##13, prefix##14                            \
     }
-static const tfc_tile_fn narrow_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(tile_f32_), LIST(tile_bf16_)};
-static const tfc_tile_fn wide_tiles[TFC_N_OPERANDS][TILE_M + 1] = {LIST(wide_f32_), LIST(wide_bf16_)};
+static const tfc_tile_fn narrow_tiles[TFC_OPERAND_INT8][TILE_M + 1] = {LIST(tile_f32_), LIST(tile_bf16_)};
+static const tfc_tile_fn wide_tiles[TFC_OPERAND_INT8][TILE_M + 1] = {LIST(wide_f32_), LIST(wide_bf16_)};
 static const uint8_t wide_panels[TILE_M + 1] = {1, 4, 4, 2, 2, 2, 2, 1,
                                                 1, 1, 1, 1, 1, 1, 1}; /* as in TILES */
 
@@ -155,10 +140,15 @@ static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed,
                  int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
                  bool accumulate)
 {
+    if (w->operand == TFC_OPERAND_INT8) {
+        tfc_int8_avx512.gemm(y, ld_y, x_packed, M, m_from, m_to, w, p_from, p_to, bias, accumulate);
+        return;
+    }
     const tfc_tiling tiling = {
         .tile_m = TILE_M,
         .panel_n = PANEL_N,
         .step_bytes = STEP_BYTES,
+        .lane_bytes = TFC_LANE_BYTES,
         .block_steps = BLOCK_STEPS,
         .block_rows = BLOCK_ROWS,
         .narrow = narrow_tiles[w->operand],
@@ -180,38 +170,6 @@ typedef struct strip {
     int64_t rows;    /* 0 … 16 that exist; the lanes after them are zero */
     __mmask16 lanes; /* that are stored */
 } strip;
-
-/* v[i] lane j becomes v[j] lane i. */
-ALWAYS_INLINE void transpose(__m512i v[16])
-{
-    __m512i t[16];
-    UNROLL for (int i = 0; i < 16; i += 2)
-    {
-        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-    }
-    UNROLL for (int i = 0; i < 16; i += 4)
-    {
-        UNROLL for (int j = 0; j < 2; j++)
-        {
-            v[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
-            v[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
-        }
-    }
-    /* v[4r + c] holds, in its four 128-bit parts q, column 4q + c of rows 4r … 4r+3. */
-    UNROLL for (int c = 0; c < 4; c++)
-    {
-        __m512i a = _mm512_shuffle_i32x4(v[c], v[4 + c], 0x44),
-                b = _mm512_shuffle_i32x4(v[8 + c], v[12 + c], 0x44);
-        __m512i d = _mm512_shuffle_i32x4(v[c], v[4 + c], 0xEE),
-                e = _mm512_shuffle_i32x4(v[8 + c], v[12 + c], 0xEE);
-        t[c] = _mm512_shuffle_i32x4(a, b, 0x88);
-        t[4 + c] = _mm512_shuffle_i32x4(a, b, 0xDD);
-        t[8 + c] = _mm512_shuffle_i32x4(d, e, 0x88);
-        t[12 + c] = _mm512_shuffle_i32x4(d, e, 0xDD);
-    }
-    UNROLL for (int i = 0; i < 16; i++) v[i] = t[i];
-}
 
 /* 16 steps of one row whose k lie side by side, from k0 on; zeros past K. */
 ALWAYS_INLINE __m512i load_steps(const float *row, int64_t k0, int64_t K, bool bf16)
@@ -294,6 +252,10 @@ static int64_t pack_block(int64_t K, int64_t stride_k)
 static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
                         int64_t stride_n, int64_t stride_k)
 {
+    if (panels->operand == TFC_OPERAND_INT8) {
+        tfc_int8_avx512.pack_panels(panels, from, to, w, stride_n, stride_k);
+        return;
+    }
     const int64_t K = panels->K, block = pack_block(K, stride_k);
     for (int64_t k = 0; k < K; k += block) {
         for (int64_t half = 2 * from; half < 2 * to; half++) {
@@ -317,6 +279,10 @@ static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const floa
 static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
                       int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k)
 {
+    if (operand == TFC_OPERAND_INT8) {
+        tfc_int8_avx512.pack_rows(packed, M, K, from, to, x, stride_m, stride_k);
+        return;
+    }
     const int64_t block = pack_block(K, stride_k), n_steps = steps_of(K, operand);
     for (int64_t k = 0; k < K; k += block) {
         for (int64_t m = from; m < to; m += TILE_M) {
@@ -352,6 +318,7 @@ void tfc_gemm_avx512_install(tfc_kernels *kernels)
 double tfc_gemm_avx512_peak(tfc_operand operand, int64_t rounds, float *sink)
 {
     enum { CHAINS = 16 };
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_avx512.peak(rounds, sink);
     const bool bf16 = operand == TFC_OPERAND_BF16;
     __m512 acc[CHAINS];
     __m512i a = bf16 ? _mm512_set1_epi16(0x3F80) : _mm512_castps_si512(_mm512_set1_ps(1.0F)), b = a;

@@ -22,15 +22,18 @@ static int64_t min_i64(int64_t a, int64_t b)
 /* Runs the tile whose first row is m and first panel p over steps s … s+n_steps-1. */
 static void run_tile(const product *g, tfc_tile_fn run, int64_t m, int64_t p, int64_t s, int64_t n_steps)
 {
-    int64_t n = p * g->tiling->panel_n, x_step = min_i64(g->tiling->tile_m, g->M - m) * TFC_LANE_BYTES;
+    int64_t n = p * g->tiling->panel_n, rows = min_i64(g->tiling->tile_m, g->M - m);
+    int64_t lane_bytes = g->tiling->lane_bytes, x_step = rows * lane_bytes;
     tfc_tile_args args = {
         .y = g->y + m * g->ld_y + n,
         .ld_y = g->ld_y,
-        .x = g->x + m * g->all_steps * TFC_LANE_BYTES + s * x_step,
+        .x = g->x + m * g->all_steps * lane_bytes + s * x_step,
         .x_step = x_step,
         .panel = (const char *)g->w->data + p * (int64_t)g->w->panel_bytes + s * g->tiling->step_bytes,
         .panel_bytes = (int64_t)g->w->panel_bytes,
         .n_steps = n_steps,
+        .depth = g->tiling->depth,
+        .packed_rows = rows,
         .cols = g->w->N - n,
         .bias = g->bias ? g->bias + n : NULL,
         .from = s > 0 || g->accumulate ? TFC_FROM_OLD

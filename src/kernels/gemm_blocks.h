@@ -1,8 +1,8 @@
 /* kernels/gemm_blocks.h: the walk over rows, panels and steps that the vector paths share.
  *
- * A step is what one multiplication of a tile takes in: one k, or two of bf16 side by side. A panel holds
- * `step_bytes` bytes a step, a row tile 4 bytes (a lane) a row and step. The last tile of a matrix has only
- * its own rows side by side, so that a single row is read as one stream.
+ * A step is what one multiplication of a tile takes in: one k, two of bf16 side by side, or a block of int8.
+ * A panel holds `step_bytes` bytes a step, a row tile `lane_bytes` a row and step. The last tile of a matrix
+ * has only its own rows side by side, so that a single row is read as one stream.
  *
  * An output starts from its bias, its old value or zero and takes its steps in order, whatever tile computes
  * it; between blocks of steps it rests in y, exactly. So neither tiles nor blocks show in the bits. */
@@ -24,7 +24,9 @@ typedef struct tfc_tile_args {
     const char *panel;   /* the first step of the first panel */
     int64_t panel_bytes; /* from one panel to the next */
     int64_t n_steps;
-    int64_t cols; /* valid columns from column 0 on; may exceed the tile */
+    int64_t depth;       /* the tiling's */
+    int64_t packed_rows; /* rows that lie side by side in x, of which the tile may take fewer */
+    int64_t cols;        /* valid columns from column 0 on; may exceed the tile */
     const float *bias;
     tfc_tile_start from;
 } tfc_tile_args;
@@ -32,7 +34,8 @@ typedef struct tfc_tile_args {
 typedef void (*tfc_tile_fn)(const tfc_tile_args *args);
 
 typedef struct tfc_tiling {
-    int64_t tile_m, panel_n, step_bytes;
+    int64_t tile_m, panel_n, step_bytes, lane_bytes;
+    int64_t depth;                   /* k of a step; for the tiles alone */
     int64_t block_steps, block_rows; /* what stays in the caches; block_rows is a multiple of tile_m */
     const tfc_tile_fn *narrow;       /* [1 … tile_m]: tiles of so many rows and one panel */
     const tfc_tile_fn *wide;         /* [1 … tile_m]: of as many panels as wide_panels says */

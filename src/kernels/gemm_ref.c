@@ -6,6 +6,7 @@
  * alone. */
 #include <string.h>
 
+#include "kernels/gemm_int8.h"
 #include "kernels/paths.h"
 
 enum { TILE_M = 4, PANEL_N = 16 };
@@ -17,19 +18,24 @@ static int64_t min_i64(int64_t a, int64_t b)
 
 static size_t panel_bytes(int64_t K, tfc_operand operand)
 {
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_ref.panel_bytes(K);
     size_t bytes = (size_t)K * PANEL_N * (operand == TFC_OPERAND_BF16 ? sizeof(uint16_t) : sizeof(float));
     return (bytes + 63) / 64 * 64;
 }
 
 static size_t rows_bytes(int64_t M, int64_t K, tfc_operand operand)
 {
-    (void)operand;
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_ref.rows_bytes(M, K);
     return (size_t)((M + TILE_M - 1) / TILE_M * TILE_M) * (size_t)K * sizeof(float);
 }
 
 static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
                         int64_t stride_n, int64_t stride_k)
 {
+    if (panels->operand == TFC_OPERAND_INT8) {
+        tfc_int8_ref.pack_panels(panels, from, to, w, stride_n, stride_k);
+        return;
+    }
     for (int64_t p = from; p < to; p++) {
         void *panel = (char *)panels->data + (size_t)p * panels->panel_bytes;
         memset(panel, 0, panels->panel_bytes);
@@ -50,7 +56,10 @@ static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const floa
 static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
                       int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k)
 {
-    (void)operand;
+    if (operand == TFC_OPERAND_INT8) {
+        tfc_int8_ref.pack_rows(packed, M, K, from, to, x, stride_m, stride_k);
+        return;
+    }
     for (int64_t first = from; first < to; first += TILE_M) {
         float *tile = (float *)packed + first * K;
         int64_t rows = min_i64(TILE_M, M - first);
@@ -96,6 +105,10 @@ static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed,
                  int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
                  bool accumulate)
 {
+    if (w->operand == TFC_OPERAND_INT8) {
+        tfc_int8_ref.gemm(y, ld_y, x_packed, M, m_from, m_to, w, p_from, p_to, bias, accumulate);
+        return;
+    }
     (void)M;
     for (int64_t p = p_from; p < p_to; p++) {
         const void *panel = (const char *)w->data + (size_t)p * w->panel_bytes;
@@ -133,7 +146,7 @@ void tfc_gemm_ref_install(tfc_kernels *kernels)
 double tfc_gemm_ref_peak(tfc_operand operand, int64_t rounds, float *sink)
 {
     enum { CHAINS = 32 };
-    (void)operand;
+    if (operand == TFC_OPERAND_INT8) return tfc_int8_ref.peak(rounds, sink);
     float acc[CHAINS], a = 0.999F, b = 1e-3F;
     for (int i = 0; i < CHAINS; i++) acc[i] = (float)i;
     for (int64_t r = 0; r < rounds; r++)

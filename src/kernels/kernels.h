@@ -9,16 +9,20 @@
  *   - no libm function is called (its bits differ between C libraries): exp, tanh and the like are our own.
  *
  * Matrix products take packed operands. `W[N,K]` is packed once into panels of `panel_n` outputs; the
- * activations X[M,K] are packed for each product into row tiles. Operand types: f32 (f32 everywhere) and
- * bf16. bf16 panels on avx512 are multiplied with vdpbf16ps (X is rounded to bf16 too, f32 accumulation,
- * subnormals become zero); on avx2 and ref bf16 is storage of W alone and the arithmetic is f32. K is padded
- * with zeros inside the packed forms. */
+ * activations X[M,K] are packed for each product into row tiles. Operand types: f32 (f32 everywhere), bf16
+ * and int8. bf16 panels on avx512 are multiplied with vdpbf16ps (X is rounded to bf16 too, f32 accumulation,
+ * subnormals become zero); on avx2 and ref bf16 is storage of W alone and the arithmetic is f32. int8 rounds
+ * both, block by block, and sums exactly within a block: the same bits on every path (int8_block.h). K is
+ * padded with zeros inside the packed forms. */
 #ifndef TFC_KERNELS_KERNELS_H
 #define TFC_KERNELS_KERNELS_H
 
 #include "kernels/dtype.h"
 
-typedef enum tfc_operand { TFC_OPERAND_F32, TFC_OPERAND_BF16, TFC_N_OPERANDS } tfc_operand;
+typedef enum tfc_operand { TFC_OPERAND_F32, TFC_OPERAND_BF16, TFC_OPERAND_INT8, TFC_N_OPERANDS } tfc_operand;
+
+const char *tfc_operand_name(tfc_operand operand);             /* "f32", "bf16", "int8" */
+bool tfc_operand_find(const char *name, tfc_operand *operand); /* false: there is none of that name */
 
 /* Keys and values are kept in blocks of this many positions, aligned to absolute positions. */
 enum { TFC_KV_BLOCK = 32 };

@@ -21,6 +21,23 @@ static tfc_peak_loop peak_loops[N_PATHS];
 static void (*dequantize_row)(float *restrict, const void *restrict, int64_t, tfc_dtype);
 static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
 
+static const char *const operand_names[TFC_N_OPERANDS] = {"f32", "bf16", "int8"};
+
+const char *tfc_operand_name(tfc_operand operand)
+{
+    return operand_names[operand];
+}
+
+bool tfc_operand_find(const char *name, tfc_operand *operand)
+{
+    for (int i = 0; i < TFC_N_OPERANDS; i++) {
+        if (strcmp(name, operand_names[i]) != 0) continue;
+        *operand = (tfc_operand)i;
+        return true;
+    }
+    return false;
+}
+
 #if defined(__x86_64__)
 static bool machine_has_avx2(void)
 {

@@ -38,12 +38,8 @@ static tfc_status choose_kernels(tfc_model *model, const tfc_model_params *param
                         params->cpu);
     if (!model->kernels) return tfc_fail(err, TFC_EUNSUPPORTED, "%s", message);
     model->operand = model->kernels->default_operand;
-    if (params->operand && strcmp(params->operand, "f32") == 0)
-        model->operand = TFC_OPERAND_F32;
-    else if (params->operand && strcmp(params->operand, "bf16") == 0)
-        model->operand = TFC_OPERAND_BF16;
-    else if (params->operand)
-        return tfc_fail(err, TFC_EINVAL, "unknown operand '%s' (f32, bf16)", params->operand);
+    if (params->operand && !tfc_operand_find(params->operand, &model->operand))
+        return tfc_fail(err, TFC_EINVAL, "unknown operand '%s' (f32, bf16, int8)", params->operand);
     model->n_threads = params->n_threads;
     return TFC_OK;
 }
@@ -244,7 +240,7 @@ tfc_model_info tfc_model_get_info(const tfc_model *model)
         .architecture = tfc_arch_spec_of(hp->arch)->name,
         .name = model->name,
         .cpu_path = model->kernels->name,
-        .operand = model->operand == TFC_OPERAND_BF16 ? "bf16" : "f32",
+        .operand = tfc_operand_name(model->operand),
         .file_bytes =
             (int64_t)(model->gguf ? tfc_gguf_bytes(model->gguf) : tfc_safetensors_bytes(model->safetensors)),
         .n_layers = hp->L,

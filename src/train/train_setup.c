@@ -72,7 +72,7 @@ static tfc_status params_check(const tfc_train_params *p, tfc_error *err)
     if (p->plain_share > 0 && !p->plain)
         return tfc_fail(err, TFC_EINVAL, "plain_share %g needs a file of plain texts", p->plain_share);
     if (p->operand && strcmp(p->operand, "bf16") != 0 && strcmp(p->operand, "f32") != 0)
-        return tfc_fail(err, TFC_EINVAL, "unknown operand '%s'; known: bf16, f32", p->operand);
+        return tfc_fail(err, TFC_EINVAL, "operand '%s' is none of training's: bf16, f32", p->operand);
     return TFC_OK;
 }
 

@@ -164,6 +164,8 @@ tfc_status tfc_trainer_init(tfc_trainer *t, const tfc_model *model, tfc_pool *po
     if (max_tokens < 2 || max_tokens > h->context)
         return tfc_fail(err, TFC_EINVAL, "max_tokens must be 2 to %lld (the model's context), not %lld",
                         (long long)h->context, (long long)max_tokens);
+    if (t->operand == TFC_OPERAND_INT8)
+        return tfc_fail(err, TFC_EINVAL, "int8 operands are for scoring; training takes bf16 or f32");
     tfc_status status = tfc_param_set_init(&t->params, model, pool, err);
     if (status == TFC_OK)
         status = trainer_allocate(t, options->logits_bytes ? options->logits_bytes : LOGITS_BYTES, err);

@@ -357,6 +357,8 @@ static void test_bad_params(void **state)
     params = tiny("bad");
     params.operand = "int3";
     refused(&params, TFC_EINVAL, "int3");
+    params.operand = "int8";
+    refused(&params, TFC_EINVAL, "int8");
     params = tiny("bad");
     params.export_type = "Q4_1";
     refused(&params, TFC_EINVAL, "Q4_1");

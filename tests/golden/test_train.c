@@ -290,7 +290,7 @@ static void test_threads(void **state)
 {
     (void)state;
     for (int m = 0; m < N_MODELS; m++)
-        for (int operand = 0; operand < TFC_N_OPERANDS; operand++) {
+        for (int operand = 0; operand <= TFC_OPERAND_BF16; operand++) {
             float *first = NULL;
             for (int n_threads = 1; n_threads <= 3; n_threads++) {
                 golden g;

@@ -20,6 +20,15 @@
 #define MODEL TFC_SOURCE_DIR "/tests/fixtures/models/llama3"
 enum { CONTEXT = 128, V = 268, BLOCK_BYTES = 2 * 12 * 2 * 32 * 4, N_TEXTS = 24, MAX_WANTS = 64, TOP = 7 };
 
+static tfc_model *open_operand(const char *cpu, const char *operand)
+{
+    tfc_error err;
+    tfc_error_init(&err);
+    tfc_model *model = tfc_model_open(MODEL, &(tfc_model_params){.cpu = cpu, .operand = operand}, &err);
+    if (!model) fail_msg("%s", err.message);
+    return model;
+}
+
 static tfc_model *open_model(const char *path, const char *cpu)
 {
     tfc_error err;
@@ -166,9 +175,11 @@ static void test_score_bits(void **state)
     const char *paths[] = {"ref", "avx2", "avx512"};
     for (int p = 0; p < 3; p++) {
         if (!tfc_kernels_find(paths[p])) continue;
-        tfc_model *model = open_model(MODEL, paths[p]);
-        check_score_bits(model, paths[p]);
-        tfc_model_free(model);
+        for (int operand = 0; operand < TFC_N_OPERANDS; operand++) {
+            tfc_model *model = open_operand(paths[p], tfc_operand_name((tfc_operand)operand));
+            check_score_bits(model, paths[p]);
+            tfc_model_free(model);
+        }
     }
 }
 
@@ -351,10 +362,9 @@ static void check_grammar(const tfc_model *model, const sample *s)
     if (r->finish == TFC_FINISH_GRAMMAR && r->n_new) assert_true(grammar->accepts(grammar->context, state));
 }
 
-static void test_sample_bits(void **state)
+static void check_sample_bits(const char *operand)
 {
-    (void)state;
-    tfc_model *model = open_model(MODEL, NULL);
+    tfc_model *model = open_operand(NULL, operand);
     sample *base = tfc_alloc_zero(N_SAMPLES, sizeof *base), *again = tfc_alloc_zero(N_SAMPLES, sizeof *again);
     make_samples(base, 1);
     int n_finish[5] = {0};
@@ -392,6 +402,13 @@ static void test_sample_bits(void **state)
     tfc_free(again);
     tfc_session_free(NULL);
     tfc_model_free(model);
+}
+
+static void test_sample_bits(void **state)
+{
+    (void)state;
+    check_sample_bits(NULL);
+    check_sample_bits("int8");
 }
 
 /* lps of a sample are what scoring says of the same tokens, bit for bit. */

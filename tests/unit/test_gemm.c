@@ -77,19 +77,63 @@ static float as_operand(float v, bool rounded)
     return rounded ? tfc_bf16_to_f32(tfc_f32_to_bf16(v)) : v;
 }
 
-/* Sums in f64 what the path multiplies; *size gets the sum of the products' absolute values. */
-static double exact_product(const tfc_kernels *kernels, tfc_operand operand, const matrix *x, const matrix *w,
-                            int64_t m, int64_t n, double *size)
+/* What a path multiplies, as f64 [rows][K]; int8: rotated, K in whole blocks. */
+typedef struct form {
+    int64_t K;
+    double *values, *quanta; /* quanta[rows]: the largest step from one value to the next */
+} form;
+
+enum { GROUP = 64 };
+
+/* One block as int8_block.h describes it, written once more: signs by counting bits, all in f64. */
+static double int8_block(double *values, int64_t n)
 {
-    bool rounds_w = operand == TFC_OPERAND_BF16, rounds_x = rounds_w && strcmp(kernels->name, "avx512") == 0;
-    double sum = 0;
-    *size = 0;
-    for (int64_t k = 0; k < x->cols; k++) {
-        double product =
-            (double)as_operand(matrix_at(x, m, k), rounds_x) * as_operand(matrix_at(w, n, k), rounds_w);
-        sum += product;
-        *size += fabs(product);
+    double rotated[3 * GROUP], most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        rotated[i] = 0;
+        for (int64_t j = 0; j < GROUP; j++)
+            rotated[i] += values[i / GROUP * GROUP + j] * (__builtin_parityll((uint64_t)(i & j)) ? -1 : 1);
+        if (fabs(rotated[i]) > most) most = fabs(rotated[i]);
     }
+    double quantum = most / 127;
+    for (int64_t i = 0; i < n; i++) values[i] = quantum > 0 ? rint(rotated[i] / quantum) * quantum / 8 : 0;
+    return quantum / 8;
+}
+
+static form form_of(const tfc_kernels *kernels, tfc_operand operand, const matrix *a, bool weights)
+{
+    bool rounds = operand == TFC_OPERAND_BF16 && (weights || strcmp(kernels->name, "avx512") == 0);
+    int64_t groups = (a->cols + GROUP - 1) / GROUP;
+    int64_t block = GROUP * (groups == 1 ? 1 : groups % 2 && groups % 3 == 0 ? 3 : 2);
+    form f = {.K = operand == TFC_OPERAND_INT8 ? (a->cols + block - 1) / block * block : a->cols};
+    f.values = tfc_alloc_zero((size_t)(a->rows * f.K), sizeof *f.values);
+    f.quanta = tfc_alloc_zero((size_t)a->rows, sizeof *f.quanta);
+    assert_true(f.values && f.quanta);
+    for (int64_t r = 0; r < a->rows; r++) {
+        double *row = f.values + r * f.K;
+        for (int64_t c = 0; c < a->cols; c++) row[c] = as_operand(matrix_at(a, r, c), rounds);
+        for (int64_t k = 0; operand == TFC_OPERAND_INT8 && k < f.K; k += block)
+            f.quanta[r] = fmax(f.quanta[r], int8_block(row + k, block));
+    }
+    return f;
+}
+
+static void form_release(form *f)
+{
+    tfc_free(f->values), tfc_free(f->quanta);
+}
+
+/* Sums in f64 what the path multiplies; *allowed gets how far its sum on top of `base` may be off. */
+static double exact_product(const form *x, const form *w, int64_t m, int64_t n, double base, double *allowed)
+{
+    double sum = base, size = fabs(base);
+    for (int64_t k = 0; k < x->K; k++) {
+        double product = x->values[m * x->K + k] * w->values[n * w->K + k];
+        sum += product;
+        size += fabs(product);
+    }
+    /* Roundings of the sum; and a rotated value or two between two integers may go either way in f32. */
+    *allowed = (4 + sqrt((double)x->K)) * 0x1p-24 * size + 3 * 127 * x->quanta[m] * w->quanta[n];
     return sum;
 }
 
@@ -113,19 +157,21 @@ static void check_product(const product *p, layout x_layout, layout w_layout, st
     memcpy(y, old.data, (size_t)(p->M * ld_y) * sizeof *y);
     p->kernels->gemm(y, ld_y, packed, p->M, 0, p->M, &panels, 0, panels.n_panels,
                      from == FROM_BIAS ? bias.data : NULL, from == FROM_OLD);
+    form x_form = form_of(p->kernels, p->operand, &x, false),
+         w_form = form_of(p->kernels, p->operand, &w, true);
     for (int64_t m = 0; m < p->M; m++) {
         for (int64_t n = 0; n < p->N; n++) {
-            double size, exact = exact_product(p->kernels, p->operand, &x, &w, m, n, &size);
             double base = from == FROM_BIAS ? bias.data[n] : from == FROM_OLD ? old.data[m * ld_y + n] : 0;
-            double error = fabs(y[m * ld_y + n] - (exact + base));
-            double allowed = (4 + sqrt((double)p->K)) * 0x1p-24 * (size + fabs(base));
+            double allowed, exact = exact_product(&x_form, &w_form, m, n, base, &allowed);
+            double error = fabs(y[m * ld_y + n] - exact);
             if (!(error <= allowed))
                 fail_msg("%s operand %d M %ld N %ld K %ld layouts %d %d start %d: y[%ld,%ld] = %g, not %g",
                          p->kernels->name, p->operand, (long)p->M, (long)p->N, (long)p->K, x_layout, w_layout,
-                         from, (long)m, (long)n, (double)y[m * ld_y + n], exact + base);
+                         from, (long)m, (long)n, (double)y[m * ld_y + n], exact);
         }
         for (int64_t n = p->N; n < ld_y; n++) assert_true(y[m * ld_y + n] == old.data[m * ld_y + n]);
     }
+    form_release(&x_form), form_release(&w_form);
     tfc_free(y), tfc_free(packed), tfc_free(panels.data);
     tfc_free(x.data), tfc_free(w.data), tfc_free(bias.data), tfc_free(old.data);
 }
@@ -274,6 +320,82 @@ static void test_peak(void **state)
     for_each_path(check_peak);
 }
 
+/* int8 by the shape of the work and by what is in it: every path gives the bits of the reference, and is as
+ * near to the product as eight bits allow. */
+static void check_int8(int64_t M, int64_t N, int64_t K, layout how, float outlier)
+{
+    tfc_random random = tfc_random_stream(17, (uint64_t)M, (uint64_t)N, (uint64_t)K);
+    matrix x = matrix_random(M, K, how, &random), w = matrix_random(N, K, how, &random);
+    matrix bias = matrix_random(1, N, ROWS, &random);
+    x.data[(size_t)(M * K) / 3] *= outlier;
+    float *first = tfc_alloc((size_t)(M * N), sizeof *first), *y = tfc_alloc((size_t)(M * N), sizeof *y);
+    assert_true(first && y);
+    double error = 0, size = 0;
+    for (int path = 0; path < N_PATHS; path++) {
+        const tfc_kernels *kernels = tfc_kernels_find(path_names[path]);
+        if (!kernels) continue;
+        tfc_panels panels = pack_weights(kernels, &w, TFC_OPERAND_INT8);
+        void *packed = pack_inputs(kernels, &x, M, TFC_OPERAND_INT8);
+        kernels->gemm(y, N, packed, M, 0, M, &panels, 0, panels.n_panels, bias.data, false);
+        if (path == 0) memcpy(first, y, (size_t)(M * N) * sizeof *y);
+        if (memcmp(first, y, (size_t)(M * N) * sizeof *y) != 0)
+            fail_msg("int8 M %ld N %ld K %ld layout %d outlier %g: %s differs from ref", (long)M, (long)N,
+                     (long)K, how, (double)outlier, kernels->name);
+        tfc_free(packed), tfc_free(panels.data);
+    }
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t n = 0; n < N; n++) {
+            double exact = 0;
+            for (int64_t k = 0; k < K; k++) exact += (double)matrix_at(&x, m, k) * matrix_at(&w, n, k);
+            error += (first[m * N + n] - bias.data[n] - exact) * (first[m * N + n] - bias.data[n] - exact);
+            size += exact * exact;
+        }
+    if (!(error <= 0.02 * 0.02 * size)) fail_msg("K %ld: error %g of %g", (long)K, sqrt(error), sqrt(size));
+    tfc_free(first), tfc_free(y), tfc_free(x.data), tfc_free(w.data), tfc_free(bias.data);
+}
+
+static void test_int8(void **state)
+{
+    (void)state;
+    static const int64_t Ks[] = {1, 3, 64, 65, 128, 129, 192, 200, 321, 576, 703, 1536, 3200};
+    static const int64_t Ms[] = {1, 2, 5, 13, 14, 15, 28, 31};
+    for (size_t k = 0; k < sizeof Ks / sizeof *Ks; k++)
+        for (size_t m = 0; m < sizeof Ms / sizeof *Ms; m++) {
+            check_int8(Ms[m], 33 + 16 * (int64_t)m, Ks[k], ROWS, 1);
+            check_int8(Ms[m], 70, Ks[k], m % 2 ? WIDE_ROWS : TRANSPOSED, 50);
+        }
+    check_int8(130, 96, 576, ROWS, 1000);
+}
+
+/* The extremes: sums at their largest, zeros, and values next to nothing. */
+static void test_int8_extremes(void **state)
+{
+    (void)state;
+    enum { M = 15, N = 40, K = 1536 };
+    static const float fills[][2] = {{1, 1}, {-1, 1},     {-3e37F, 1e-3F}, {0, 1},
+                                     {1, 0}, {1e-38F, 1}, {1e-25F, 1e-5F}};
+    static float x_data[M * K], w_data[N * K], y[N_PATHS][M * N];
+    for (size_t f = 0; f < sizeof fills / sizeof *fills; f++) {
+        /* One value a group: rotated, all 64 have its size; they and their signs meet in the first output. */
+        for (int i = 0; i < M * K; i++) x_data[i] = i % GROUP ? 0 : fills[f][0];
+        for (int i = 0; i < N * K; i++) w_data[i] = i % GROUP == i / K % GROUP ? fills[f][1] : 0;
+        matrix x = {M, K, K, 1, x_data}, w = {N, K, K, 1, w_data};
+        for (int path = 0; path < N_PATHS; path++) {
+            const tfc_kernels *kernels = tfc_kernels_find(path_names[path]);
+            if (!kernels) continue;
+            tfc_panels panels = pack_weights(kernels, &w, TFC_OPERAND_INT8);
+            void *packed = pack_inputs(kernels, &x, M, TFC_OPERAND_INT8);
+            kernels->gemm(y[path], N, packed, M, 0, M, &panels, 0, panels.n_panels, NULL, false);
+            assert_memory_equal(y[path], y[0], sizeof y[0]);
+            tfc_free(packed), tfc_free(panels.data);
+        }
+        double exact = (double)fills[f][0] * (double)fills[f][1] * (K / GROUP);
+        if (fabs(fills[f][0]) < 1e-30F) exact = 0; /* too small for a scale */
+        assert_true(fabs(y[0][0] - exact) <= 1e-6 * fabs(exact));
+        for (int n = 1; n < N; n++) assert_true(fabsf(y[0][n]) <= 1e-6F * fabsf((float)exact));
+    }
+}
+
 /* Values that rounding to bf16 must not turn into others: NaN and infinity reach the sum, ties go to even. */
 static void check_special_weights(const tfc_kernels *kernels, tfc_operand operand)
 {
@@ -285,9 +407,14 @@ static void check_special_weights(const tfc_kernels *kernels, tfc_operand operan
     void *packed = pack_inputs(kernels, &x, 1, operand);
     kernels->gemm(y, 4, packed, 1, 0, 1, &panels, 0, panels.n_panels, NULL, false);
     assert_true(isnan(y[0]));
-    assert_true(isinf(y[1]) && y[1] > 0);
-    assert_true(y[2] == as_operand(w[2], operand == TFC_OPERAND_BF16));
-    assert_true(y[3] == as_operand(w[3], operand == TFC_OPERAND_BF16));
+    if (operand == TFC_OPERAND_INT8) {
+        assert_true(!isfinite(y[1]));
+        assert_true(fabsf(y[2] - w[2]) < 1e-6F && fabsf(y[3] - w[3]) < 1e-6F); /* both alone in their block */
+    } else {
+        assert_true(isinf(y[1]) && y[1] > 0);
+        assert_true(y[2] == as_operand(w[2], operand == TFC_OPERAND_BF16));
+        assert_true(y[3] == as_operand(w[3], operand == TFC_OPERAND_BF16));
+    }
     tfc_free(packed), tfc_free(panels.data);
 }
 
@@ -312,8 +439,10 @@ static void check_blocks(const tfc_kernels *kernels, tfc_operand operand)
         kernels->gemm(part[0], N, packed, M, m, end, &panels, 0, panels.n_panels, NULL, false);
     }
     assert_memory_equal(whole, part, sizeof whole);
-    double size, exact = exact_product(kernels, operand, &x, &w, M - 1, N - 1, &size);
-    assert_true(fabs(whole[M - 1][N - 1] - exact) <= (4 + sqrt(K)) * 0x1p-24 * size);
+    form x_form = form_of(kernels, operand, &x, false), w_form = form_of(kernels, operand, &w, true);
+    double allowed, exact = exact_product(&x_form, &w_form, M - 1, N - 1, 0, &allowed);
+    assert_true(fabs(whole[M - 1][N - 1] - exact) <= allowed);
+    form_release(&x_form), form_release(&w_form);
     tfc_free(packed), tfc_free(panels.data), tfc_free(x.data), tfc_free(w.data);
 }
 
@@ -326,10 +455,11 @@ static void test_blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),    cmocka_unit_test(test_independence),
-        cmocka_unit_test(test_row_range), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_peak),      cmocka_unit_test(test_special_weights),
-        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_independence),
+        cmocka_unit_test(test_row_range),     cmocka_unit_test(test_find),
+        cmocka_unit_test(test_peak),          cmocka_unit_test(test_special_weights),
+        cmocka_unit_test(test_blocks),        cmocka_unit_test(test_int8),
+        cmocka_unit_test(test_int8_extremes),
     };
     return cmocka_run_group_tests_name("gemm", tests, NULL, NULL);
 }
