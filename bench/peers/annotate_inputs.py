@@ -1,5 +1,4 @@
 """Texts for the comparison of annotation, our run over them, and that run's work as token ids for the peers."""
-import ctypes as c
 import gzip
 import json
 import pathlib
@@ -59,25 +58,13 @@ class Inputs:
 
     def __init__(self, model):
         self.model = model
-        library = model.library
-        self.tools = library.make("tfc_tools_create", ",".join(TOOLS).encode())
-        self.begin = {}
-        for name in TOOLS:
-            ids, n = c.POINTER(c.c_int32)(), c.c_int64()
-            library.call("tfc_call_begin_tokens", model.tokenizer, (c.c_char_p * 1)(name.encode()), c.c_size_t(1),
-                         c.byref(ids), c.byref(n))
-            self.begin[name] = ids[:n.value]
-
-    def prompt(self, tool, text):
-        library, data = self.model.library, text.encode()
-        handle = c.c_void_p(library.c.tfc_tools_find(self.tools, tool.encode()))
-        prompt = library.make("tfc_tool_prompt", handle, data, c.c_size_t(len(data)))
-        return self.model.tokenize(c.cast(prompt, c.c_char_p).value.decode())
+        self.begin = {tool: model.begin_tokens(tool) for tool in TOOLS}
 
     def text(self, text):
         x = self.model.tokenize(text if text[0] in " \n\t" else " " + text)
-        return {"x": x, "prompts": {tool: self.prompt(tool, text) for tool in TOOLS},
-                "open": {tool: self.model.tokenize(f" [{tool}(") for tool in TOOLS}, "begin": self.begin}
+        prompts = {tool: self.model.tokenize(self.model.prompt(tool, text)) for tool in TOOLS}
+        return {"x": x, "prompts": prompts, "open": {tool: self.model.tokenize(f" [{tool}(") for tool in TOOLS},
+                "begin": self.begin}
 
     def candidate(self, row):
         head = self.model.tokenize(f" [{row['tool']}({row['args']}) ->")
@@ -113,8 +100,7 @@ def kept(store):
 def prepare(out, source, options):
     """Corpus, model and inputs under out."""
     out.mkdir(parents=True, exist_ok=True)
-    library = toolformer_lib.Library(options.library)
-    model = toolformer_lib.Model(library, options.model, options.threads, options.operand)
+    model = toolformer_lib.Model(options.model, options.threads, options.operand)
     texts = choose_texts(source, options.texts, model)
     corpus = out / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"id": f"text-{i}", "text": text}) + "\n" for i, text in enumerate(texts)))

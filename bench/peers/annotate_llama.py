@@ -278,7 +278,6 @@ def main():
     parser.add_argument("--m", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--operand", default="bf16", help="of our packed weights")
-    parser.add_argument("--library", default=OUT / "lib")
     parser.add_argument("--model", default=OUT / "model.BF16.gguf", help="for both programs")
     parser.add_argument("--json", type=pathlib.Path, default=OUT / "annotate.json")
     options = parser.parse_args()

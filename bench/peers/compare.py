@@ -161,7 +161,7 @@ def main():
     for kind in [] if arguments.table else arguments.types.split(","):
         # Ours reads the same file where it can; Q4_0 is the peer's alone.
         path = model_path("Q4_1" if kind == "Q4_0" else kind)
-        ours = Worker("ours", OUT / "lib", path, arguments.operand, arguments.threads)
+        ours = Worker("ours", path, arguments.operand, arguments.threads)
         theirs = Worker("llama", model_path(kind), arguments.threads)
         same = check_same_model(kind, ours, theirs) if kind != "Q4_0" else None
         for work in arguments.works.split(","):

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the comparison needs, all under build/peers: a virtual environment with llama-cpp-python built from its PyPI
-# source package (20 minutes on two cores), this library as a shared object, and the model in the types compared.
+# source package (20 minutes on two cores), this program, and the model in the types compared.
 # --wheel FILE takes a wheel that was built before.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -28,8 +28,8 @@ if ! "$out/venv/bin/python" -c 'import llama_cpp' 2>/dev/null; then
     fi
 fi
 
-cmake -S . -B "$out/lib" -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON >/dev/null
-cmake --build "$out/lib" --target tfc toolformer -j "$(nproc)" >/dev/null
+cmake -S . -B "$out/lib" -DCMAKE_BUILD_TYPE=Release -DTFC_PEERS=ON >/dev/null
+cmake --build "$out/lib" --target tfc_peers toolformer -j "$(nproc)" >/dev/null
 
 # The default model is 4-bit as downloaded. Its other types are written by our own export, so that all of them hold the
 # same numbers; Q4_0, the peer's fastest 4-bit type, by the peer's quantizer from the f32 file.

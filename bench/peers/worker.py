@@ -1,7 +1,7 @@
 """One of the two programs under comparison, kept loaded. A line on stdin is a request, a line on stdout its answer:
 {"work", "turn"} gets {"seconds"} ("variant": how, when that is known); {"ids"} gets {"lps"}. Only the work is timed: no loading, no making of the ids.
 
-    worker.py ours LIBRARY_FOLDER MODEL OPERAND THREADS
+    worker.py ours MODEL OPERAND THREADS
     worker.py llama MODEL THREADS
 """
 import json
@@ -13,28 +13,24 @@ import works
 
 
 class Ours:
-    def __init__(self, folder, path, operand, threads):
+    def __init__(self, path, operand, threads):
         import toolformer_lib
-        self.session = toolformer_lib.Session(
-            toolformer_lib.Model(toolformer_lib.Library(folder), path, int(threads), operand), int(threads))
+        self.model = toolformer_lib.Model(path, int(threads), operand)
 
     def lps(self, ids):
-        prepared = self.session.prepare_score([ids], [1])
-        self.session.score(prepared)
-        return self.session.results(prepared)[0]
+        return list(self.model.scoring([ids], [1])())
 
     def turn(self, work, turn, variant=None):
         texts = works.texts(work, turn)
         n_new = works.SIZES[work][4]
         if n_new:  # the prompts are computed before the clock starts
-            self.session.sample(texts, 1)
-            start = time.perf_counter()
-            self.session.sample(texts, n_new)
-            return time.perf_counter() - start
-        last = {"prefill": 1, "ragged-last5": 5}.get(work)
-        prepared = self.session.prepare_score(texts, [len(ids) - last if last else 1 for ids in texts])
+            self.model.sampling(texts, 1)()
+            do = self.model.sampling(texts, n_new)
+        else:
+            last = {"prefill": 1, "ragged-last5": 5}.get(work)
+            do = self.model.scoring(texts, [len(ids) - last if last else 1 for ids in texts])
         start = time.perf_counter()
-        self.session.score(prepared)
+        do()
         return time.perf_counter() - start
 
 
