@@ -13,6 +13,8 @@ typedef struct peer {
     tfc_session *session;
 } peer;
 
+enum { MOST = 1 << 20 }; /* texts, and tokens of a call */
+
 static tfc_error err;
 
 const char *peer_message(void)
@@ -45,6 +47,7 @@ int peer_score(peer *p, const int32_t *ids, const int64_t *lengths, const int64_
 {
     int64_t total = 0, w = 0;
     for (int64_t i = 0; i < n; i++) total += lengths[i];
+    if (n < 1 || n > MOST || total < 1 || total > MOST) return TFC_EINVAL;
     tfc_score_request *requests = calloc((size_t)n, sizeof *requests);
     tfc_want *wants = calloc((size_t)total, sizeof *wants);
     tfc_status status = requests && wants ? TFC_OK : TFC_ENOMEM;
@@ -66,6 +69,7 @@ int peer_score(peer *p, const int32_t *ids, const int64_t *lengths, const int64_
 int peer_sample(peer *p, const int32_t *ids, const int64_t *lengths, int64_t n, int64_t n_new,
                 int32_t *new_ids)
 {
+    if (n < 1 || n > MOST) return TFC_EINVAL;
     tfc_sample_request *requests = calloc((size_t)n, sizeof *requests);
     if (!requests) return TFC_ENOMEM;
     for (int64_t i = 0; i < n; i++) {
