@@ -38,6 +38,8 @@ void cli_annotate_options(cli_annotation *a, cli_option options[CLI_N_ANNOTATE])
          2, 3},
         {"number-words", CLI_YESNO, &p->number_words, "yes|no",
          "numbers in words (ninety-nine, half, twice) are operands too", 0, 0},
+        {"match-numbers", CLI_YESNO, &p->match_numbers, "yes|no",
+         "a call before a number has to give that number", 0, 0},
         {"max-numbers", CLI_INT, &p->max_numbers, "N", "numbers before a place that are operands", 2, 100},
         {"max-enumerated", CLI_INT, &p->max_enumerated, "N", "most enumerated expressions at a place", 1,
          1000},

@@ -61,6 +61,7 @@ typedef struct tfc_annotate_params {
     int64_t max_operands; /* of enumerated expressions: 2 or 3 */
     int number_words;     /* 1: numbers in words are operands too */
     int chains;           /* 1: two calls at one place, where the second tool's manifest allows it */
+    int match_numbers;    /* 1: a call before a number has to give that number */
     int repeat_operands;  /* 1: a value that stands twice may be an operand twice */
     const char *choose; /* of several calls that pass at a place: "gain", "likelihood", "fewest", "coverage",
                            "random" */

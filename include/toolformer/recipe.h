@@ -65,6 +65,7 @@ typedef struct tfc_recipe {
     int64_t max_enumerated; /* most arguments that it proposes for a place */
     int64_t max_operands;   /* of an enumerated expression: 2 or 3 */
     bool number_words;      /* numbers in words are operands too: ninety-nine, half, twice */
+    bool match_numbers;     /* a call of a tool that stands before numbers has to give the number there */
     bool repeat_operands;   /* a value that stands twice before the place may be an operand twice */
     bool chains; /* calls may use the result of one that goes before them at the same place, where their
                     tool's manifest says so ("after") */

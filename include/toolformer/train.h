@@ -38,9 +38,9 @@ typedef struct tfc_train_params {
     const char *operand; /* "bf16", "f32", NULL: the path's own */
     uint64_t seed;
     int n_threads;
-    int64_t eval_every;        /* steps between dev losses; 0: four times in all */
-    int64_t checkpoint_every;  /* steps; 0: by time, every five minutes */
-    bool keep_checkpoints;     /* of a training that is done */
+    int64_t eval_every;         /* steps between dev losses; 0: four times in all */
+    int64_t checkpoint_every;   /* steps; 0: by time, every five minutes */
+    bool keep_checkpoints;      /* of a training that is done */
     const int64_t *model_steps; /* after these steps the weights go to OUT/model-step-N, too; may be NULL */
     size_t n_model_steps;
     const char *export_format; /* "gguf" (default) or "safetensors" */

@@ -28,6 +28,7 @@ tfc_annotate_params tfc_annotate_params_default(void)
                                  .max_ambiguous = -1,
                                  .max_calls = -1,
                                  .number_words = -1,
+                                 .match_numbers = -1,
                                  .max_numbers = -1,
                                  .max_enumerated = -1,
                                  .min_likelihood = NAN,

@@ -447,8 +447,7 @@ tfc_status tfc_filter(const tfc_filter_params *params, tfc_filter_result *result
             tfc_run_store_exec(&store, "ROLLBACK", NULL);
     }
     if (status == TFC_OK) status = tfc_selection_shuffle(&selection, &store, err);
-    if (status == TFC_OK)
-        status = write_files(&store, params->out ? params->out : params->run, result, err);
+    if (status == TFC_OK) status = write_files(&store, params->out ? params->out : params->run, result, err);
     tfc_run_store_close(&store);
     return status;
 }

@@ -5,6 +5,16 @@
 #include "annotate/annotate_group.h"
 #include "annotate/choose.h"
 
+/* With match_numbers a call of a tool that stands before numbers has to give the one before which it stands.
+ */
+static bool matches_number(const tfc_group *group, const tfc_work *work, const tfc_candidate *candidate,
+                           const char *result)
+{
+    const tfc_snippet *snippet = group->snippets[work->snippet];
+    return !group->settings->recipe.match_numbers || work->plan->tool->places != TFC_PLACES_NUMBERS ||
+           tfc_number_matches(snippet->text, snippet->n_bytes, candidate->at, result);
+}
+
 tfc_status tfc_group_execute(tfc_group *group, tfc_error *err)
 {
     for (int64_t c = 0; c < group->n_candidates; c++) {
@@ -21,10 +31,12 @@ tfc_status tfc_group_execute(tfc_group *group, tfc_error *err)
         char *kept = tfc_arena_strndup(&group->arena, text, strlen(text));
         tfc_text_free(result);
         if (!kept) return tfc_fail_memory(err, "result");
-        if (status == TFC_OK)
+        bool matches = status != TFC_OK || matches_number(group, work, candidate, kept);
+        if (status == TFC_OK && matches)
             candidate->result = kept;
         else
-            candidate->error = candidate->reason = kept;
+            candidate->error = candidate->reason =
+                matches ? kept : "its result is not the number that stands there";
     }
     return TFC_OK;
 }

@@ -155,6 +155,7 @@ static tfc_status read_selection(tfc_json *json, tfc_recipe *recipe, tfc_error *
     tfc_status status = int_or(json, "max_operands", 2, 3, &recipe->max_operands, 2, err);
     if (status == TFC_OK) status = bool_or(json, "chains", &recipe->chains, err);
     if (status == TFC_OK) status = bool_or(json, "repeat_operands", &recipe->repeat_operands, err);
+    if (status == TFC_OK) status = bool_or(json, "match_numbers", &recipe->match_numbers, err);
     if (status == TFC_OK) status = bool_or(json, "number_words", &recipe->number_words, err);
     if (status == TFC_OK)
         status = number_or(json, "min_likelihood", -1000, 0, &recipe->min_likelihood, NAN, err);
@@ -201,6 +202,7 @@ static tfc_status recipe_read(tfc_json *json, tfc_recipe *recipe, tfc_error *err
                                        "results",
                                        "max_calls",
                                        "number_words",
+                                       "match_numbers",
                                        "min_likelihood",
                                        "tools",
                                        "train",

@@ -42,6 +42,7 @@ static tfc_status recipe_override(tfc_recipe *recipe, const tfc_annotate_params 
     if (!isnan(params->min_likelihood)) recipe->min_likelihood = params->min_likelihood;
     if (params->number_words >= 0) recipe->number_words = params->number_words != 0;
     if (params->chains >= 0) recipe->chains = params->chains != 0;
+    if (params->match_numbers >= 0) recipe->match_numbers = params->match_numbers != 0;
     if (params->repeat_operands >= 0) recipe->repeat_operands = params->repeat_operands != 0;
     if (params->max_ambiguous > 0) recipe->max_ambiguous = params->max_ambiguous;
     if (params->snippet_tokens > 0) recipe->snippet_tokens = params->snippet_tokens;
@@ -238,7 +239,8 @@ static void put_selection(tfc_buffer *json, const tfc_recipe *recipe)
     tfc_buffer_printf(json, "\"filter\":\"%s\",\"results\":\"%s\",",
                       recipe->filter == TFC_FILTER_NONE ? "none" : "gain",
                       recipe->results == TFC_RESULTS_SHUFFLED ? "shuffled" : "own");
-    tfc_buffer_printf(json, "\"number_words\":%s,", recipe->number_words ? "true" : "false");
+    tfc_buffer_printf(json, "\"number_words\":%s,\"match_numbers\":%s,",
+                      recipe->number_words ? "true" : "false", recipe->match_numbers ? "true" : "false");
     put_number(json, "min_likelihood", recipe->min_likelihood);
     put_count(json, "max_ambiguous", recipe->max_ambiguous);
     put_count(json, "max_calls", recipe->max_calls);

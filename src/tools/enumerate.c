@@ -351,15 +351,18 @@ static void try_all(enumeration *e)
     if (e->target->scale > 0 || e->target->percent) try_triples(e);
 }
 
+static bool target_at(const char *text, size_t n, size_t at, tfc_number *target)
+{
+    for (size_t blank; (blank = tfc_blank_length(text, n, at)) > 0;) at += blank;
+    return tfc_number_at(text, n, at + tfc_currency_length(text, n, at), target);
+}
+
 bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, const tfc_enumerate_params *params,
                               tfc_proposals *out, tfc_error *err)
 {
     *out = (tfc_proposals){0};
     tfc_number target;
-    size_t start = at;
-    for (size_t blank; (blank = tfc_blank_length(text, n, start)) > 0;) start += blank;
-    start += tfc_currency_length(text, n, start);
-    if (!tfc_number_at(text, n, start, &target)) return false;
+    if (!target_at(text, n, at, &target)) return false;
     if (params->max_numbers == 0 || params->max_args == 0) return true;
     enumeration e = {.params = params, .text = text, .target = &target, .out = out};
     if (!number_value(&target, false, &e.value) || !number_value(&target, true, &e.percent)) return true;
@@ -379,6 +382,26 @@ bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, const tfc_e
         return false;
     }
     return true;
+}
+
+/* Two roundings of one value: to the decimals of the text, to the two that the Calculator prints. */
+static bool same_rounded(tfc_rational written, int decimals, tfc_rational printed)
+{
+    tfc_rational rounded;
+    return (tfc_rational_round(printed, decimals, &rounded) && tfc_rational_equal(rounded, written)) ||
+           (tfc_rational_round(written, 2, &rounded) && tfc_rational_equal(rounded, printed));
+}
+
+bool tfc_number_matches(const char *text, size_t n, size_t at, const char *result)
+{
+    tfc_number target, number;
+    tfc_rational value, percent, printed;
+    size_t n_result = strlen(result);
+    if (!target_at(text, n, at, &target) || !tfc_number_at(result, n_result, 0, &number)) return false;
+    if (number.end != n_result || !number_value(&number, false, &printed)) return false;
+    if (!number_value(&target, false, &value) || !number_value(&target, true, &percent)) return false;
+    return same_rounded(value, target.scale, printed) ||
+           (target.percent && same_rounded(percent, target.scale + 2, printed));
 }
 
 void tfc_proposals_release(tfc_proposals *proposals)

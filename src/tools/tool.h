@@ -89,6 +89,9 @@ tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, 
 bool tfc_calculator_enumerate(const char *text, size_t n, size_t at, const tfc_enumerate_params *params,
                               tfc_proposals *out, tfc_error *err);
 void tfc_proposals_release(tfc_proposals *proposals);
+/* True when a result of the Calculator is the number that starts at text[at] (behind blanks and a currency
+ * sign), as far as the decimals that are written and printed say. */
+bool tfc_number_matches(const char *text, size_t n, size_t at, const char *result);
 
 /* A number as people write it: 1,400  3.5  29%  $45. value = mantissa / 10^scale. */
 typedef struct tfc_number {

@@ -202,6 +202,7 @@ static void test_both_proposers(void **state)
     params.tools = "Calculator";
     params.proposer = "both";
     params.head = "none";
+    params.match_numbers = 1;
     params.m = 2;
     params.limit = 3;
     tfc_annotate_result result;
@@ -209,6 +210,9 @@ static void test_both_proposers(void **state)
     assert_true(count(run, "SELECT count(*) FROM candidates WHERE proposer = 'enumerate'") > 0);
     assert_true(count(run, "SELECT count(*) FROM candidates WHERE proposer = 'sample'") > 0);
     assert_int_equal(count(run, "SELECT count(*) FROM candidates WHERE at = 0"), 0);
+    assert_true(count(run,
+                      "SELECT count(*) FROM candidates WHERE proposer = 'sample' AND loss_result IS NULL "
+                      "AND error LIKE '%not the number%'") > 0);
     tfc_free(dataset(run));
 }
 

@@ -326,12 +326,14 @@ static void test_recipe_fields(void **state)
     assert_int_equal(recipe.max_ambiguous, -1);
     assert_true(recipe.repeat_operands && !recipe.number_words && isnan(recipe.min_likelihood));
     assert_int_equal(
-        load_recipe(",\"max_operands\":3,\"number_words\":true,\"repeat_operands\":false,\"choose\":"
+        load_recipe(",\"max_operands\":3,\"number_words\":true,\"match_numbers\":true,\"repeat_operands\":"
+                    "false,\"choose\":"
                     "\"coverage\",\"min_likelihood\":-17.5,\"max_ambiguous\":3,\"head\":\"none\","
                     "\"filter\":\"none\",\"results\":\"shuffled\",\"max_calls\":400",
                     &recipe, &err),
         TFC_OK);
-    assert_true(recipe.max_operands == 3 && recipe.number_words && !recipe.repeat_operands);
+    assert_true(recipe.max_operands == 3 && recipe.number_words && recipe.match_numbers &&
+                !recipe.repeat_operands);
     assert_true(recipe.choose == TFC_CHOOSE_COVERAGE && recipe.head == TFC_HEAD_NONE);
     assert_true(recipe.filter == TFC_FILTER_NONE && recipe.results == TFC_RESULTS_SHUFFLED);
     assert_true(recipe.max_ambiguous == 3 && recipe.max_calls == 400 && recipe.min_likelihood == -17.5);

@@ -1,6 +1,8 @@
 /* Tools: registry and manifests, prompts and heads, numbers, proposals, places, heuristics. */
 #include "cases.h"
 
+#include <math.h>
+
 #include "tools/manifest.h"
 #include "tools/number.h"
 
@@ -137,6 +139,78 @@ static void test_cases(void **state)
 }
 
 /* The window of rule (i) is 100 words wide; the Calendar wants a date. */
+static void test_number_matches(void **state)
+{
+    (void)state;
+    const struct {
+        const char *text, *result;
+        bool expected;
+    } cases[] = {
+        {"are 42.", "42", true}, {" 42", "42", true},       {" $42", "42", true},    {"42", "42.00", true},
+        {"42", "41.60", true},   {"42", "43", false},       {"3.70", "3.70", true},  {"3.7", "3.70", true},
+        {"3.705", "3.71", true}, {"3.8", "3.70", false},    {"29%", "0.29", true},   {"29%", "29", true},
+        {"29%", "0.28", false},  {"11.4%", "0.11", true},   {"1,400", "1400", true}, {"5", "-5", false},
+        {"x 5", "5", false},     {"5", "5 of them", false}, {"5", "", false},        {"5", "Monday", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t at = cases[i].text[0] == 'a' ? 3 : 0;
+        bool got = tfc_number_matches(cases[i].text, strlen(cases[i].text), at, cases[i].result);
+        if (got != cases[i].expected) fail_msg("%s, %s", cases[i].text, cases[i].result);
+    }
+}
+
+static bool apply(int64_t a, char op, int64_t b, int64_t *out)
+{
+    *out = op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : b && a % b == 0 ? a / b : -1;
+    return op != '/' || (b && a % b == 0);
+}
+
+/* Proposed for `text`'s last number, each evaluates to it. */
+static void check_proposals(const char *text, int64_t value)
+{
+    const tfc_enumerate_params params = {.max_numbers = 12, .max_args = 100, .max_operands = 3};
+    tfc_proposals proposals;
+    size_t at = (size_t)(strrchr(text, ' ') - text);
+    assert_true(tfc_calculator_enumerate(text, strlen(text), at, &params, &proposals, NULL));
+    if (proposals.n_args == 0) fail_msg("'%s': nothing is proposed", text);
+    for (size_t i = 0; i < proposals.n_args; i++) {
+        char *result;
+        assert_int_equal(tfc_calculator_eval(proposals.args[i], strlen(proposals.args[i]), &result, NULL),
+                         TFC_OK);
+        if (fabs(strtod(result, NULL) - (double)value) > 0.5)
+            fail_msg("'%s': %s is %s", text, proposals.args[i], result);
+        tfc_text_free(result);
+        for (size_t j = 0; j < i; j++) assert_string_not_equal(proposals.args[i], proposals.args[j]);
+    }
+    tfc_proposals_release(&proposals);
+}
+
+/* Whatever tree of three numbers makes a number, something is found for it, and all that is found is right.
+ */
+static void test_every_tree(void **state)
+{
+    (void)state;
+    static const int64_t sets[][3] = {{7, 11, 13}, {2, 5, 12}, {24, 6, 3}, {100, 4, 9}};
+    static const char ops[] = "+-*/";
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    int n = 0;
+    for (size_t c = 0; c < 6 * 4 * 4 * 2 * sizeof sets / sizeof *sets; c++) {
+        const int64_t *x = sets[c / 192];
+        const int *o = orders[c % 6];
+        int64_t half, value, a = x[o[0]], b = x[o[1]], d = x[o[2]];
+        char inner = ops[c / 6 % 4], outer = ops[c / 24 % 4];
+        if (!apply(a, inner, b, &half)) continue;
+        if (!(c / 96 % 2 ? apply(d, outer, half, &value) : apply(half, outer, d, &value))) continue;
+        if (value < 0 || value == x[0] || value == x[1] || value == x[2] || half == 0) continue;
+        char text[96];
+        snprintf(text, sizeof text, "%lld, %lld and %lld make %lld", (long long)x[0], (long long)x[1],
+                 (long long)x[2], (long long)value);
+        check_proposals(text, value);
+        n++;
+    }
+    assert_true(n > 200);
+}
+
 static void test_window(void **state)
 {
     (void)state;
@@ -256,7 +330,8 @@ static void check_head(const tfc_tool *tool, const tfc_demonstration *list, size
         tfc_call_span span;
         const char *names[] = {tool->name, "Calendar"};
         for (size_t at = 0; tfc_calls_scan(output, n, at, names, 2, &span); at = span.end) {
-            if (strncmp(output + span.name, tool->name, span.name_end - span.name) != 0) { /* what a chain begins with */
+            if (strncmp(output + span.name, tool->name, span.name_end - span.name) !=
+                0) { /* what a chain begins with */
                 removed += span.end - span.begin;
                 continue;
             }
@@ -500,7 +575,8 @@ static void test_manifest_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),           cmocka_unit_test(test_window),
+        cmocka_unit_test(test_cases),           cmocka_unit_test(test_every_tree),
+        cmocka_unit_test(test_number_matches),  cmocka_unit_test(test_window),
         cmocka_unit_test(test_hostile_text),    cmocka_unit_test(test_registry),
         cmocka_unit_test(test_builtin_fields),  cmocka_unit_test(test_demonstrations),
         cmocka_unit_test(test_prompt_and_head), cmocka_unit_test(test_bad_manifests),
