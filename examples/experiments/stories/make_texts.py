@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Fill the story frames with numbers: plain texts with arithmetic in them, one JSON object a line.
 
-    make_texts.py [--seed 1] [--fill 4] [--frames frames.jsonl] > stories.jsonl
+    make_texts.py [--seed 1] [--fill 4] [--words 0.12] [--frames frames.jsonl] > stories.jsonl
 
 A frame is a text with {a} {b} {c} {d} (numbers, from their ranges), {r} and {s} (results of expressions over
-them), {F} {F2} {M} {M2} (names). {a:w} is written as a word. A filling in which another short expression over
+them), {F} {F2} {M} {M2} (names). {a:w} is written as a word; a share of the texts (--words)
+has all its whole numbers below 1,000 in words but the result. A filling in which another short expression over
 the text's numbers also gives the result is drawn again, up to 30 times: chance arithmetic teaches nothing.
 """
 import argparse
@@ -72,7 +73,7 @@ def ambiguous(values, result):
     return len(found) > 1 or result in values.values()
 
 
-def fill(rng, frame):
+def fill(rng, frame, words):
     letters = [k for k in frame if len(k) == 1 and k not in "rs"]
     fallback = None
     for attempt in range(400):
@@ -98,6 +99,7 @@ def fill(rng, frame):
     if fallback is None:
         return None
     values, commas = fallback
+    in_words = rng.random() < words
     names = {}
     for key, pool in (("F", FEMALE), ("M", MALE)):
         names[key], names[key + "2"] = rng.sample(pool, 2)
@@ -106,7 +108,8 @@ def fill(rng, frame):
         key, form = match.group(1), match.group(2)
         if key in names:
             return names[key]
-        if form == "w":
+        spoken = in_words and key != "r" and values[key].denominator == 1 and values[key] < 1000
+        if form == "w" or spoken:
             return word(int(values[key]))
         return printed(values[key], commas)
     text = re.sub(r"\{(\w+)(?::(\w))?\}", put, frame["text"])
@@ -118,6 +121,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fill", type=int, default=4, help="texts made from each frame")
+    parser.add_argument("--words", type=float, default=0.12, help="share of texts with their numbers in words")
     parser.add_argument("--frames", default=os.path.join(here, "frames.jsonl"))
     options = parser.parse_args()
     with open(options.frames, encoding="utf-8") as file:
@@ -127,7 +131,7 @@ def main():
     for number, frame in enumerate(frames):
         seen = set()
         for k in range(options.fill):
-            text = fill(rng, frame)
+            text = fill(rng, frame, options.words)
             if text is None:
                 sys.exit(f"{options.frames}: line {number + 1}: no numbers meet its conditions")
             if text not in seen:
