@@ -1,7 +1,7 @@
 # A thin front: CMake does the work. `make test` and `make demo` each work as the first command on a bare machine.
 JOBS ?= $(shell nproc)
 
-.PHONY: all test demo bench lint format fuzz clean
+.PHONY: all test demo experiment bench lint format fuzz clean
 
 all:
 	@./scripts/setup.sh
@@ -14,6 +14,10 @@ test:
 
 demo:
 	@./scripts/demo.sh
+
+# The tables of docs/RESULTS.md, from texts to figures (about an hour on two cores).
+experiment: all
+	@./scripts/experiment.sh
 
 bench: all
 	@./build/toolformer bench

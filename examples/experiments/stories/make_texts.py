@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fill the story frames with numbers: plain texts with arithmetic in them, one JSON object a line.
 
-    make_texts.py [--seed 1] [--fill 4] [--words 0.12] [--frames frames.jsonl] > stories.jsonl
+    make_texts.py [--seed 1] [--fill 4] [--words 0.12] [--frames frames.jsonl] [--name story] > stories.jsonl
 
 A frame is a text with {a} {b} {c} {d} (numbers, from their ranges), {r} and {s} (results of expressions over
 them), {F} {F2} {M} {M2} (names). {a:w} is written as a word; a share of the texts (--words)
@@ -122,6 +122,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fill", type=int, default=4, help="texts made from each frame")
     parser.add_argument("--words", type=float, default=0.12, help="share of texts with their numbers in words")
+    parser.add_argument("--name", default="story", help="how the ids begin")
     parser.add_argument("--frames", default=os.path.join(here, "frames.jsonl"))
     options = parser.parse_args()
     with open(options.frames, encoding="utf-8") as file:
@@ -135,7 +136,7 @@ def main():
             if text is None:
                 sys.exit(f"{options.frames}: line {number + 1}: no numbers meet its conditions")
             if text not in seen:
-                texts.append({"id": f"story-{number + 1:04d}-{k + 1}", "text": text})
+                texts.append({"id": f"{options.name}-{number + 1:04d}-{k + 1}", "text": text})
             seen.add(text)
     rng.shuffle(texts)
     for text in texts:

@@ -1,0 +1,20 @@
+#!/bin/sh
+# The default experiment: texts, annotation, training, evaluation, tables in runs/default (EXPERIMENT_RUN: another
+# folder). TOOLFORMER_TEST_DATA: the folder with math/*.jsonl; without it only the dates are evaluated. It goes on
+# where it was stopped. Another file's name as the argument runs that experiment. Further arguments are passed on.
+set -eu
+cd "$(dirname "$0")/.."
+file=${1:-examples/experiments/default.json}
+[ $# -eq 0 ] || shift
+texts=examples/experiments/texts
+mkdir -p "$texts"
+write() { # file, command...
+    out=$texts/$1; shift
+    "$@" >"$out.partial"
+    mv "$out.partial" "$out"
+}
+write stories.jsonl python3 examples/experiments/stories/make_texts.py --seed 1 --fill 2
+write exercises.jsonl python3 examples/experiments/stories/make_texts.py --seed 5 --fill 4 \
+    --frames examples/experiments/stories/exercises.jsonl --name exercise
+write dates.jsonl python3 examples/experiments/dates/make_texts.py --seed 1 --n 700
+exec ./build/toolformer experiment "$file" --out "${EXPERIMENT_RUN:-runs/$(basename "$file" .json)}" "$@"
