@@ -20,6 +20,7 @@ static const command commands[] = {
     {"generate", "continue a prompt, with tool calls made on the way", cmd_generate},
     {"eval", "prompts with known answers: how many are right", cmd_eval},
     {"experiment", "systems, evaluations and ablations from one file, to tables", cmd_experiment},
+    {"overlap", "rows of an evaluation that stand in training texts", cmd_overlap},
     {"report", "what a run did, as one HTML file", cmd_report},
     {"chat", "the same, line by line", cmd_chat},
     {"explain", "the three losses of one call, token by token", cmd_explain},

@@ -144,6 +144,10 @@ tfc_status tfc_experiment_run(const tfc_experiment_params *params, const tfc_mon
     tfc_exp exp = {.params = params, .monitor = monitor, .result = result};
     if (!params->file || !params->out)
         return tfc_fail(err, TFC_EINVAL, "an experiment needs a file and a folder for its output");
+    if (params->operand && strcmp(params->operand, "int8") == 0)
+        return tfc_fail(
+            err, TFC_EINVAL,
+            "int8 operands are for scoring; name them in the file: \"annotate_operand\": \"int8\"");
     const char *data_dir = params->data_dir ? params->data_dir : getenv("TOOLFORMER_TEST_DATA");
     if (data_dir && !*data_dir) data_dir = NULL;
     int lock = -1;

@@ -63,6 +63,21 @@ static tfc_status get_text(reader *r, tfc_json *json, const char *key, const cha
     return *out ? TFC_OK : tfc_fail_memory(err, key);
 }
 
+/* A name that stands in tables. */
+static tfc_status get_name(reader *r, tfc_json *json, const char *key, const char **out, tfc_error *err)
+{
+    const char *before = *out;
+    tfc_status status = get_text(r, json, key, out, err);
+    if (status != TFC_OK || *out == before) return status;
+    size_t n = strlen(*out);
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)(*out)[i] < 0x20 || strchr("|`*", (*out)[i]))
+            return tfc_fail(err, TFC_EFORMAT, "%s: '|', '`', '*' and control characters cannot stand in it",
+                            key);
+    if (n == 0 || n > 80) return tfc_fail(err, TFC_EFORMAT, "%s: 1 to 80 bytes expected", key);
+    return TFC_OK;
+}
+
 /* An optional array of at most TFC_EXP_LIST items; n 0: absent. */
 static tfc_status get_list(tfc_json *json, const char *key, tfc_json **array, size_t *n, tfc_error *err)
 {
@@ -189,7 +204,7 @@ static tfc_status read_corpus(reader *r, tfc_json *json, tfc_exp_corpus *corpus,
     bool optional = false;
     tfc_status status = tfc_json_only_keys(json, keys, err);
     if (status == TFC_OK) status = tfc_json_get_text(json, "file", &text, NULL, NULL, err);
-    if (status == TFC_OK) status = get_text(r, json, "kind", &corpus->kind, err);
+    if (status == TFC_OK) status = get_name(r, json, "kind", &corpus->kind, err);
     if (status == TFC_OK) status = get_int(json, "limit", 1, INT64_MAX / 2, &corpus->limit, err);
     if (status == TFC_OK) status = get_number(json, "share", 0, 1, &corpus->share, err);
     if (status == TFC_OK) status = get_bool(json, "optional", &optional, err);
@@ -409,7 +424,7 @@ static tfc_status read_evaluation(reader *r, tfc_json *json, const tfc_exp_varia
                               .tools = v->tools};
     bool optional = false;
     tfc_status status = tfc_json_only_keys(json, keys, err);
-    if (status == TFC_OK) status = get_text(r, json, "name", &e->name, err);
+    if (status == TFC_OK) status = get_name(r, json, "name", &e->name, err);
     if (status == TFC_OK) status = get_text(r, json, "task", &e->task, err);
     if (status == TFC_OK) status = get_int(json, "limit", 1, INT32_MAX, &e->limit, err);
     if (status == TFC_OK) status = get_number(json, "share", 1e-9, 1, &e->share, err);
@@ -552,6 +567,9 @@ static tfc_status read_variant(reader *r, tfc_json *json, tfc_exp_variant *v, tf
     }
     if (status == TFC_OK) status = get_text(r, json, "date", &v->date, err);
     if (status == TFC_OK) status = get_text(r, json, "description", &v->description, err);
+    static const char *const operands[] = {"f32", "bf16", "int8", NULL};
+    if (status == TFC_OK) status = get_text(r, json, "annotate_operand", &v->annotate_operand, err);
+    if (status == TFC_OK) status = check_choice("annotate_operand", v->annotate_operand, operands, err);
     if (status == TFC_OK) status = get_int(json, "annotate_seed", 0, INT64_MAX, &v->annotate_seed, err);
     if (status == TFC_OK) status = read_filter(r, json, v, err);
     if (status == TFC_OK) status = get_int(json, "rounds", 1, 8, &v->rounds, err);
@@ -583,9 +601,9 @@ static tfc_status recipe_as_object(tfc_json *json, tfc_error *err)
 }
 
 static const char *const variant_keys[] = {
-    "name",   "description",   "corpora",  "kinds",         "tools",   "recipe",
-    "date",   "annotate_seed", "filter",   "seeds",         "systems", "train",
-    "rounds", "evaluations",   "evaluate", "eval_at_steps", "subsets", NULL};
+    "name",          "description",      "corpora",       "kinds",   "tools",   "recipe", "date",
+    "annotate_seed", "annotate_operand", "filter",        "seeds",   "systems", "train",  "rounds",
+    "evaluations",   "evaluate",         "eval_at_steps", "subsets", NULL};
 static const char *const file_keys[] = {"model", "ablations", "drop_overlap", "forget", NULL};
 
 static tfc_json *copy_json(tfc_json *json)
@@ -621,7 +639,7 @@ static tfc_status read_ablation(reader *r, tfc_json *main, tfc_json *array, size
     tfc_status status = item_object(array, i, &item, err);
     if (status == TFC_OK && !json_object_object_get_ex(item, "name", NULL))
         status = tfc_fail(err, TFC_EFORMAT, "missing name");
-    if (status == TFC_OK) status = get_text(r, item, "name", &v->name, err);
+    if (status == TFC_OK) status = get_name(r, item, "name", &v->name, err);
     for (size_t j = 0; status == TFC_OK && j <= i; j++)
         if (strcmp(file->variants[j].name, v->name) == 0)
             status = tfc_fail(err, TFC_EFORMAT, "name: '%.60s' stands there twice", v->name);
@@ -683,7 +701,7 @@ static tfc_status read_file(reader *r, tfc_json *json, tfc_error *err)
     size_t n;
     if (!json_object_is_type(json, json_type_object)) return tfc_fail(err, TFC_EFORMAT, "object expected");
     tfc_status status = check_keys(json, err);
-    if (status == TFC_OK) status = get_text(r, json, "name", &file->name, err);
+    if (status == TFC_OK) status = get_name(r, json, "name", &file->name, err);
     if (status == TFC_OK && !file->name) status = tfc_fail(err, TFC_EFORMAT, "missing name");
     if (status == TFC_OK) status = get_text(r, json, "description", &file->description, err);
     if (status == TFC_OK) status = read_model_name(r, json, err);

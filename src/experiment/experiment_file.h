@@ -44,10 +44,11 @@ typedef struct tfc_exp_variant {
     size_t n_corpora;
     const char *tools; /* as tfc_tools_create */
     tfc_recipe recipe;
-    const char *recipe_text;  /* its JSON with all fields */
-    const char *date;         /* of documents without one; may be NULL */
-    int64_t annotate_seed;    /* -1: the first of seeds */
-    tfc_filter_params filter; /* its run and out are not set */
+    const char *recipe_text;      /* its JSON with all fields */
+    const char *date;             /* of documents without one; may be NULL */
+    const char *annotate_operand; /* "int8", …; NULL: as the rest */
+    int64_t annotate_seed;        /* -1: the first of seeds */
+    tfc_filter_params filter;     /* its run and out are not set */
     uint64_t seeds[TFC_EXP_LIST];
     size_t n_seeds;
     bool systems[TFC_EXP_N_SYSTEMS];

@@ -112,6 +112,7 @@ typedef struct tfc_exp {
     tfc_model *model; /* the one that was used last */
     tfc_session *session;
     tfc_exp_model model_is;
+    const char *model_operand;            /* that it was opened with; NULL: the path's own */
     double kind_seconds[TFC_EXP_N_KINDS]; /* of the stages that were run */
     int64_t kind_n[TFC_EXP_N_KINDS];
 } tfc_exp;

@@ -42,20 +42,39 @@ static char *model_path(const tfc_exp *exp, tfc_exp_model model)
     return tfc_path_join(model.train->folder, name);
 }
 
-static tfc_status open_model(tfc_exp *exp, tfc_exp_model model, tfc_error *err)
+static bool same_text(const char *a, const char *b)
 {
-    if (exp->model && exp->model_is.train == model.train && exp->model_is.step == model.step) return TFC_OK;
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static tfc_status open_model_as(tfc_exp *exp, tfc_exp_model model, const char *operand, tfc_error *err)
+{
+    if (exp->model && exp->model_is.train == model.train && exp->model_is.step == model.step &&
+        same_text(exp->model_operand, operand))
+        return TFC_OK;
     tfc_exp_model_close(exp);
     char *path = model_path(exp, model);
     if (!path) return tfc_fail_memory(err, "model");
+    if (model.train && !tfc_folder_exists(path)) {
+        tfc_fail(err, TFC_ENOTFOUND, "'%s' is gone; remove the folder '%s' to train that model again", path,
+                 model.train->folder);
+        tfc_free(path);
+        return err->status;
+    }
     tfc_model_params params = tfc_model_params_default();
     params.cpu = exp->params->cpu;
-    params.operand = exp->params->operand;
+    params.operand = operand;
     params.n_threads = exp->params->n_threads;
     exp->model = tfc_model_open(path, &params, err);
     tfc_free(path);
     exp->model_is = model;
+    exp->model_operand = operand;
     return exp->model ? TFC_OK : err->status;
+}
+
+static tfc_status open_model(tfc_exp *exp, tfc_exp_model model, tfc_error *err)
+{
+    return open_model_as(exp, model, exp->params->operand, err);
 }
 
 static tfc_status open_session(tfc_exp *exp, tfc_exp_model model, tfc_error *err)
@@ -86,7 +105,8 @@ static tfc_status run_annotate(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *j
     const char *corpus = stage->texts->path;
     tfc_annotate_params params = tfc_annotate_params_default();
     tfc_annotate_result r;
-    tfc_status status = open_model(exp, stage->model, err);
+    const char *operand = v->annotate_operand ? v->annotate_operand : exp->params->operand;
+    tfc_status status = open_model_as(exp, stage->model, operand, err);
     if (status != TFC_OK) return status;
     tfc_session_free(exp->session); /* annotation has its own */
     exp->session = NULL;

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/file.h"
 
@@ -179,26 +180,57 @@ static void put_ablations(tfc_buffer *out, const tfc_exp *exp, const tfc_exp_fig
 
 /* ---- courses ---- */
 
-/* Accuracy of the taught main model by training step, by share of the calls, by round. */
-static void put_course(tfc_buffer *out, const tfc_exp *exp, const tfc_exp_figures *figures, const char *title,
-                       const char *column,
-                       double (*at)(const tfc_exp *, const tfc_exp_figures *, const tfc_exp_figure *))
+static int compare_points(const void *a, const void *b)
 {
-    bool any = false;
+    const tfc_exp_point *x = a, *y = b;
+    return (x->x > y->x) - (x->x < y->x);
+}
+
+size_t tfc_exp_course(tfc_exp_point *points, const tfc_exp *exp, const tfc_exp_figures *figures,
+                      tfc_exp_at *at, size_t variant, size_t evaluation)
+{
+    size_t n = 0;
     for (size_t i = 0; i < figures->n_figures; i++) {
         const tfc_exp_figure *f = &figures->figures[i];
-        double x = f->n_seeds && f->system == TFC_EXP_TAUGHT ? at(exp, figures, f) : NAN;
-        if (!isfinite(x)) continue;
-        if (!any)
-            tfc_buffer_printf(
-                out, "\n## %s\n\n| variant | evaluation | %s | accuracy | 95 %% |\n|---|---|---|---|---|\n",
-                title, column);
-        any = true;
-        const tfc_exp_variant *v = &exp->file.variants[f->variant];
-        tfc_buffer_printf(out, "| %s | %s | %.0f |", v->name, v->evaluations[f->evaluation].name, x);
-        put_accuracy(out, f);
-        tfc_buffer_putc(out, '\n');
+        if (f->variant != variant || f->evaluation != evaluation || !f->n_seeds || !f->scored ||
+            f->system != TFC_EXP_TAUGHT)
+            continue;
+        double x = at(exp, figures, f);
+        if (isfinite(x)) points[n++] = (tfc_exp_point){x, f};
     }
+    qsort(points, n, sizeof *points, compare_points);
+    return n;
+}
+
+/* Accuracy of the taught models by training step, by number of calls, by round. */
+static void put_course(tfc_buffer *out, const tfc_exp *exp, const tfc_exp_figures *figures, const char *title,
+                       const char *column, tfc_exp_at *at)
+{
+    bool any = false;
+    tfc_exp_point *points = tfc_alloc(figures->n_figures + 1, sizeof *points);
+    if (!points) {
+        out->failed = true;
+        return;
+    }
+    for (size_t v = 0; v < exp->file.n_variants; v++) {
+        const tfc_exp_variant *variant = &exp->file.variants[v];
+        for (size_t e = 0; e < variant->n_evaluations; e++) {
+            size_t n = tfc_exp_course(points, exp, figures, at, v, e);
+            if (n && !any)
+                tfc_buffer_printf(
+                    out,
+                    "\n## %s\n\n| variant | evaluation | %s | accuracy | 95 %% |\n|---|---|---|---|---|\n",
+                    title, column);
+            any |= n > 0;
+            for (size_t i = 0; i < n; i++) {
+                tfc_buffer_printf(out, "| %s | %s | %.0f |", variant->name, variant->evaluations[e].name,
+                                  points[i].x);
+                put_accuracy(out, points[i].figure);
+                tfc_buffer_putc(out, '\n');
+            }
+        }
+    }
+    tfc_free(points);
 }
 
 double tfc_exp_at_step(const tfc_exp *exp, const tfc_exp_figures *figures, const tfc_exp_figure *f)
@@ -337,7 +369,13 @@ tfc_status tfc_exp_tables_write(tfc_exp *exp, tfc_error *err)
     status = save(exp, "results.json", &out, err);
     if (status == TFC_OK) {
         tfc_exp_markdown_write(&out, exp, &figures);
-        status = save(exp, "results.md", &out, err);
+        tfc_buffer page;
+        tfc_buffer_init(&page, (size_t)1 << 28);
+        status = tfc_buffer_ok(&out, "results.md", err);
+        if (status == TFC_OK) status = tfc_exp_page_write(&page, exp, &figures, out.data, err);
+        if (status == TFC_OK) status = save(exp, "report.html", &page, err);
+        if (status == TFC_OK) status = save(exp, "results.md", &out, err);
+        tfc_buffer_release(&page);
     }
     tfc_buffer_release(&out);
     tfc_exp_figures_release(&figures);

@@ -123,7 +123,13 @@ static tfc_status stage_want(tfc_exp *exp, tfc_exp_stage *like, tfc_exp_stage **
     if (!found->skipped) found->skipped = why_skipped(found);
     if (!exp->running || found->done || found->skipped) return TFC_OK;
     say_stage(exp, found);
-    return tfc_exp_stage_run(exp, found, err);
+    status = tfc_exp_stage_run(exp, found, err);
+    if (status != TFC_ELIMIT || found->kind != TFC_EXP_TRAIN) return status;
+    /* A training that diverged is a result of its own; the next start tries it again. */
+    tfc_monitor_note(exp->monitor, "%s", err->message);
+    found->skipped = "training diverged";
+    tfc_error_init(err);
+    return TFC_OK;
 }
 
 /* ---- inputs ---- */
@@ -214,6 +220,7 @@ static tfc_status want_annotate(tfc_exp *exp, const place *p, tfc_exp_model mode
     put_model(&json, exp, &model);
     tfc_buffer_printf(&json, ",\"texts\":\"%016llx\",\"seed\":%lld", (unsigned long long)like.texts->hash,
                       (long long)v->annotate_seed);
+    if (v->annotate_operand) put_text(&json, "operand", v->annotate_operand);
     put_text(&json, "date", v->date);
     put_text(&json, "recipe", v->recipe_text);
     tfc_status status = put_tools(&json, v->tools, err);

@@ -9,41 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
-
-static const char style[] =
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1c1e21}"
-    "h1{font-size:1.7rem}h2{margin-top:2.2rem;border-bottom:1px solid #ddd;font-size:1.25rem}"
-    "table{border-collapse:collapse;margin:.6rem 0}td,th{padding:.2rem "
-    ".7rem;text-align:left;vertical-align:top;"
-    "border-bottom:1px solid #eee}th{font-weight:600}td.n{text-align:right;font-variant-numeric:tabular-nums}"
-    ".call{background:#e3f1e3;border-radius:3px;padding:0 .2em}.drop .call{background:#f6e3df}"
-    ".text{margin:.5rem 0 .1rem}.why{color:#666;font-size:.88rem;margin:0 0 "
-    ".8rem}.ok{color:#1b7a2f}.bad{color:#b3261e}"
-    "svg text{font:11px system-ui,sans-serif;fill:#555}code{background:#f4f4f4;padding:0 "
-    ".2em;overflow-wrap:anywhere}b{font-weight:600}";
-
-static void put_escaped(tfc_buffer *html, const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '<')
-            tfc_buffer_puts(html, "&lt;");
-        else if (text[i] == '>')
-            tfc_buffer_puts(html, "&gt;");
-        else if (text[i] == '&')
-            tfc_buffer_puts(html, "&amp;");
-        else if (text[i] == '"')
-            tfc_buffer_puts(html, "&quot;");
-        else if (text[i] == '\n')
-            tfc_buffer_puts(html, "<br>");
-        else if ((unsigned char)text[i] >= 0x20 || text[i] == '\t')
-            tfc_buffer_putc(html, text[i]);
-    }
-}
-
-static void put_text(tfc_buffer *html, const char *text)
-{
-    if (text) put_escaped(html, text, strlen(text));
-}
+#include "report/html.h"
 
 static const char *column(sqlite3_stmt *statement, int i)
 {
@@ -67,7 +33,7 @@ static tfc_status put_table(tfc_buffer *html, tfc_run_store *store, const char *
         for (int i = 0; i < sqlite3_column_count(read); i++) {
             bool number = sqlite3_column_type(read, i) != SQLITE_TEXT;
             tfc_buffer_puts(html, number ? "<td class=n>" : "<td>");
-            put_text(html, column(read, i));
+            tfc_html_text(html, column(read, i));
             tfc_buffer_puts(html, "</td>");
         }
         tfc_buffer_puts(html, "</tr>");
@@ -124,24 +90,24 @@ static void put_example(tfc_buffer *html, sqlite3_stmt *row)
     while (to < n && !tfc_utf8_boundary(text, n, to)) to++;
     tfc_buffer_puts(html, "<p class=text>");
     if (from > 0) tfc_buffer_puts(html, "… ");
-    put_escaped(html, text + from, at - from);
+    tfc_html_escape(html, text + from, at - from);
     tfc_buffer_puts(html, " <span class=call>[");
-    put_text(html, column(row, 2));
+    tfc_html_text(html, column(row, 2));
     tfc_buffer_putc(html, '(');
-    put_text(html, column(row, 3));
+    tfc_html_text(html, column(row, 3));
     tfc_buffer_puts(html, ") &rarr; ");
-    put_text(html, result);
+    tfc_html_text(html, result);
     tfc_buffer_puts(html, "]</span>");
-    put_escaped(html, text + at, to - at);
+    tfc_html_escape(html, text + at, to - at);
     tfc_buffer_puts(html, to < n ? " …</p><p class=why>" : "</p><p class=why>");
     static const char *const names[] = {"without call", "without result", "with result"};
     for (int i = 0; i < 3; i++) {
         if (sqlite3_column_type(row, 5 + i) == SQLITE_NULL) continue;
         tfc_buffer_printf(html, "%s %.2f &middot; ", names[i], sqlite3_column_double(row, 5 + i));
     }
-    put_text(html, column(row, 8));
+    tfc_html_text(html, column(row, 8));
     tfc_buffer_puts(html, " &middot; ");
-    put_text(html, column(row, 9));
+    tfc_html_text(html, column(row, 9));
     tfc_buffer_puts(html, "</p>");
 }
 
@@ -240,12 +206,12 @@ static void put_eval_line(void *context, tfc_json *line)
     tfc_json_get_text(line, "gold", &gold, NULL, &found, NULL);
     tfc_json_get_bool(line, "correct", &correct, &found, NULL);
     tfc_buffer_puts(html, "<p class=text>");
-    put_text(html, prompt);
+    tfc_html_text(html, prompt);
     tfc_buffer_puts(html, "<span class=call>");
-    put_text(html, output);
+    tfc_html_text(html, output);
     tfc_buffer_printf(html, "</span></p><p class=why><span class=%s>%s</span> &middot; expected ",
                       correct ? "ok" : "bad", correct ? "right" : "wrong");
-    put_text(html, gold);
+    tfc_html_text(html, gold);
     tfc_buffer_puts(html, "</p>");
 }
 
@@ -279,13 +245,13 @@ static void put_value(tfc_buffer *html, tfc_json *value)
         {
             if (!first) tfc_buffer_puts(html, " &middot; ");
             first = false;
-            for (const char *c = key; *c; c++) put_escaped(html, *c == '_' ? " " : c, 1);
+            for (const char *c = key; *c; c++) tfc_html_escape(html, *c == '_' ? " " : c, 1);
             tfc_buffer_puts(html, " <b>");
             put_value(html, item);
             tfc_buffer_puts(html, "</b>");
         }
     } else {
-        put_text(html, json_object_get_string(value));
+        tfc_html_text(html, json_object_get_string(value));
     }
 }
 
@@ -296,7 +262,7 @@ static void put_summary_line(void *context, tfc_json *line)
     json_object_object_foreach(line, key, value)
     {
         tfc_buffer_puts(html, "<tr><td>");
-        put_text(html, key);
+        tfc_html_text(html, key);
         tfc_buffer_puts(html, "</td><td>");
         put_value(html, value);
         tfc_buffer_puts(html, "</td></tr>");
@@ -310,7 +276,7 @@ static tfc_status put_settings(tfc_buffer *html, tfc_run_store *store, tfc_error
     tfc_status status = tfc_run_store_get(store, "settings", &settings, err);
     if (status != TFC_OK) return status;
     tfc_buffer_puts(html, "<h2>Settings</h2><p><code>");
-    put_text(html, settings);
+    tfc_html_text(html, settings);
     tfc_buffer_puts(html, "</code></p>");
     tfc_text_free(settings);
     return TFC_OK;
@@ -377,7 +343,7 @@ tfc_status tfc_report_write(const char *run, int64_t max_examples, tfc_error *er
                       "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
                       "content=\"width=device-width\"><title>Toolformer run</title><style>%s</style>"
                       "<h1>What this run taught itself</h1>",
-                      style);
+                      tfc_html_style);
     status = put_body(&html, &store, run, max_examples > 0 ? max_examples : 40, err);
     tfc_buffer_puts(&html, "</html>\n");
     if (status == TFC_OK) status = tfc_buffer_ok(&html, "report", err);

@@ -25,6 +25,11 @@ grep -o '"stages":[0-9]*,"stages_left":[0-9]*' r/results.json
 grep '^| few |' r/results.md
 ls r
 cmp r/results.md r.md
+# a part of the calls is a part of the rows
+cat r/stages/subset-*/dataset.jsonl | sort -u >part
+cat r/stages/filter-*/dataset.jsonl | sort -u | comm -23 part - | wc -l
+grep -o '<svg' r/report.html | wc -l
+grep -o 'http' r/report.html | wc -l
 before=$(cat r/stages/*/stage.json | cksum)
 start r || exit
 [ "$before" = "$(cat r/stages/*/stage.json | cksum)" ] || echo "something was run again"

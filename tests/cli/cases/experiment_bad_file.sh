@@ -55,6 +55,7 @@ try "{$good,\"evaluate\":[\"Q\"]}"
 try "{$good,\"kinds\":[\"stories\"]}"
 try "{$good,\"forget\":{\"limit\":-1}}"
 try "{$good,\"color\":1}"
+try "{$good,\"ablations\":[{\"name\":\"a|b\"}]}"
 rm e.json
 "$T" experiment e.json --out r --model "$MODELS/llama"
 "$T" experiment e.json
