@@ -101,14 +101,14 @@ int cmd_filter(int argc, char **argv)
     int exit_code;
     if (!cli_parse(&usage, &common, argc, argv, NULL, &exit_code)) return exit_code;
     if (!run) return cli_usage_error("filter", "--run is missing");
-    tfc_filter_params params = {.run = run,
-                                .tau_f = NAN,
-                                .choose = choose,
-                                .max_ambiguous = max_ambiguous,
-                                .filter = rule,
-                                .results = results,
-                                .max_calls = max_calls,
-                                .min_likelihood = min_likelihood};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.choose = choose;
+    params.max_ambiguous = max_ambiguous;
+    params.filter = rule;
+    params.results = results;
+    params.max_calls = max_calls;
+    params.min_likelihood = min_likelihood;
     if (tau_f) {
         char *end;
         double value = strtod(tau_f, &end);

@@ -112,7 +112,8 @@ static tfc_status annotate_and_filter(job *self, tfc_model *model, tfc_error *er
     if (status != TFC_OK) return status;
     begin = now();
     say(self, "filtering");
-    tfc_filter_params filter = {.run = self->out, .tau_f = NAN, .min_likelihood = NAN};
+    tfc_filter_params filter = tfc_filter_params_default();
+    filter.run = self->out;
     status = tfc_filter(&filter, &self->filtered, err);
     self->seconds.filter = now() - begin;
     if (status != TFC_OK || self->n_control == 0 || self->filtered.calls == 0) return status;

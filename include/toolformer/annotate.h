@@ -115,6 +115,7 @@ typedef struct tfc_filter_params {
     double min_likelihood;        /* NAN: as annotated; -1000: any */
     const char *out;              /* folder of dataset.jsonl and plain.jsonl; NULL: the run's */
 } tfc_filter_params;
+tfc_filter_params tfc_filter_params_default(void); /* all as annotated; run is NULL */
 
 typedef struct tfc_filter_result {
     int64_t snippets, texts; /* texts with at least one kept call: the rows of dataset.jsonl */

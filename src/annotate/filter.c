@@ -426,6 +426,11 @@ static tfc_status write_files(tfc_run_store *store, const char *folder, tfc_filt
     return status;
 }
 
+tfc_filter_params tfc_filter_params_default(void)
+{
+    return (tfc_filter_params){.tau_f = NAN, .min_likelihood = NAN};
+}
+
 tfc_status tfc_filter(const tfc_filter_params *params, tfc_filter_result *result, tfc_error *err)
 {
     tfc_filter_result unused;

@@ -364,7 +364,7 @@ static tfc_status read_filter(reader *r, tfc_json *json, tfc_exp_variant *v, tfc
                                        "max_calls", "max_ambiguous", "min_likelihood", NULL};
     tfc_json *filter;
     bool found;
-    v->filter = (tfc_filter_params){.tau_f = NAN, .min_likelihood = NAN};
+    v->filter = tfc_filter_params_default();
     tfc_status status = tfc_json_get_object(json, "filter", &filter, &found, err);
     if (status != TFC_OK || !found) return status;
     status = tfc_json_only_keys(filter, keys, err);

@@ -110,7 +110,8 @@ static char *kept_set(const char *run)
 
 static char *dataset(const char *run)
 {
-    tfc_filter_params filter = {.run = run, .tau_f = NAN, .min_likelihood = NAN};
+    tfc_filter_params filter = tfc_filter_params_default();
+    filter.run = run;
     tfc_error err;
     tfc_error_init(&err);
     if (tfc_filter(&filter, NULL, &err) != TFC_OK) fail_msg("%s", err.message);
@@ -229,7 +230,8 @@ static void test_no_filter(void **state)
     assert_int_equal(result.kept, result.executed);
     assert_int_equal(result.scored, 0);
     assert_int_equal(result.pruned_positions, 0);
-    tfc_filter_params filter = {.run = run, .tau_f = NAN, .min_likelihood = NAN};
+    tfc_filter_params filter = tfc_filter_params_default();
+    filter.run = run;
     tfc_filter_result filtered;
     assert_int_equal(tfc_filter(&filter, &filtered, NULL), TFC_OK);
     assert_true(filtered.calls > 10);
@@ -325,14 +327,18 @@ static void test_filter_thresholds(void **state)
     annotate(&params, &result);
     int64_t last = INT64_MAX;
     for (double tau = 0.5; tau < 5; tau += 1.0) {
-        tfc_filter_params filter = {.run = run, .tau_f = tau, .min_likelihood = NAN};
+        tfc_filter_params filter = tfc_filter_params_default();
+        filter.run = run;
+        filter.tau_f = tau;
         tfc_filter_result filtered;
         tfc_error err;
         assert_int_equal(tfc_filter(&filter, &filtered, &err), TFC_OK);
         assert_true(filtered.calls <= last);
         last = filtered.calls;
     }
-    tfc_filter_params filter = {.run = run, .tau_f = 0.01, .min_likelihood = NAN};
+    tfc_filter_params filter = tfc_filter_params_default();
+    filter.run = run;
+    filter.tau_f = 0.01;
     tfc_error err;
     assert_int_equal(tfc_filter(&filter, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "--tau-f 0.01"));

@@ -59,7 +59,8 @@ static void annotate(const tfc_annotate_params *params)
 
 static char *dataset(const char *run, tfc_filter_result *result)
 {
-    tfc_filter_params filter = {.run = run, .tau_f = NAN};
+    tfc_filter_params filter = tfc_filter_params_default();
+    filter.run = run;
     tfc_error err;
     tfc_error_init(&err);
     if (tfc_filter(&filter, result, &err) != TFC_OK) fail_msg("%s", err.message);
@@ -153,7 +154,9 @@ static void test_found(void **state)
                    "AND (links.loss_result IS NULL OR candidates.loss_call IS NULL)"),
         0);
     /* A higher threshold without the model; no place keeps more than one call or chain. */
-    tfc_filter_params filter = {.run = run, .tau_f = 1.5};
+    tfc_filter_params filter = tfc_filter_params_default();
+    filter.run = run;
+    filter.tau_f = 1.5;
     tfc_filter_result fewer;
     assert_int_equal(tfc_filter(&filter, &fewer, NULL), TFC_OK);
     assert_true(fewer.calls < result.calls && fewer.calls > 0);

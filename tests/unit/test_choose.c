@@ -80,7 +80,9 @@ static char *read_dataset(void)
 
 static void chosen_is(const char *choose, const char *args)
 {
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = choose, .min_likelihood = NAN};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.choose = choose;
     tfc_filter_result result;
     tfc_error err;
     tfc_error_init(&err);
@@ -110,7 +112,9 @@ static void test_refusals(void **state)
 {
     (void)state;
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .choose = "best", .min_likelihood = NAN};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.choose = "best";
     assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "coverage"));
     put_call(5, AT, "21 * 2", 1, NAN);
@@ -125,7 +129,9 @@ static void test_ambiguous_places(void **state)
 {
     (void)state;
     put_call(0, 63, "4 + 5", 1.0, -1);
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .max_ambiguous = 4, .min_likelihood = NAN};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.max_ambiguous = 4;
     tfc_filter_result result;
     assert_int_equal(tfc_filter(&params, &result, NULL), TFC_OK);
     assert_int_equal(result.calls, 1);
@@ -157,7 +163,9 @@ static void test_no_filter(void **state)
 {
     (void)state;
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .filter = "none", .min_likelihood = NAN};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.filter = "none";
     assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "--choose random"));
     params.choose = "random";
@@ -189,7 +197,8 @@ static void test_run_without_losses(void **state)
     (void)state;
     put_call(0, 63, "4 + 5", NAN, NAN);
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .min_likelihood = NAN};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
     assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "annotated without a filter"));
     tfc_run_store_put(&store, "settings", "{\"filter\":\"none\",\"choose\":\"random\"}", NULL);
@@ -200,7 +209,9 @@ static void test_least_likelihood(void **state)
 {
     (void)state;
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .min_likelihood = -8.5};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.min_likelihood = -8.5;
     assert_int_equal(filter_by(&params).tools[0].passed, 2);
     params.min_likelihood = -2; /* what is likely enough gains too little */
     assert_int_equal(filter_by(&params).calls, 0);
@@ -226,7 +237,9 @@ static void test_limit(void **state)
 {
     (void)state;
     for (int i = 0; i < 20; i++) put_call(0, (size_t)i, "4 + 5", 1.0, -1);
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .max_calls = 8, .min_likelihood = NAN};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.max_calls = 8;
     assert_int_equal(filter_by(&params).calls, 8);
     char *rows = read_dataset();
     assert_int_equal(filter_by(&params).calls, 8);
@@ -249,7 +262,9 @@ static void test_shuffled_results(void **state)
 {
     (void)state;
     tfc_error err;
-    tfc_filter_params params = {.run = run, .tau_f = NAN, .results = "shuffled", .min_likelihood = NAN};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.results = "shuffled";
     assert_int_equal(tfc_filter(&params, NULL, &err), TFC_EINVAL);
     assert_non_null(strstr(err.message, "all calls of Calculator give '42'"));
     assert_int_equal(tfc_run_store_exec(&store, "UPDATE candidates SET result = '41' WHERE n = 0", NULL),

@@ -73,7 +73,9 @@ static void put_call(int64_t text, int64_t n, const char *tool, size_t at, const
 
 static tfc_filter_result filter(double tau_f)
 {
-    tfc_filter_params params = {.run = run, .tau_f = tau_f, .min_likelihood = NAN};
+    tfc_filter_params params = tfc_filter_params_default();
+    params.run = run;
+    params.tau_f = tau_f;
     tfc_filter_result result;
     tfc_error err;
     tfc_error_init(&err);
