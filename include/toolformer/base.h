@@ -38,7 +38,8 @@ extern "C" {
     X(TFC_ELIMIT, -7, "a limit was exceeded")                                                                \
     X(TFC_EINTERRUPTED, -8, "interrupted")                                                                   \
     X(TFC_ENORESULT, -9, "the tool gave no result")                                                          \
-    X(TFC_ECONFLICT, -10, "conflicts with what is there")
+    X(TFC_ECONFLICT, -10, "conflicts with what is there")                                                    \
+    X(TFC_ETIMEOUT, -11, "the deadline passed")
 
 typedef enum tfc_status {
 #define TFC_X(name, value, text) name = value,

@@ -3,44 +3,17 @@
 #include "tools/manifest.h"
 
 #include "base/json.h"
-#include "tools/calendar.h"
-#include "tools/datecalc.h"
+#include "tools/backend.h"
 
 /* What the fields stand on while a manifest is read. */
 typedef struct manifest {
     tfc_json *root;
     tfc_arena *arena;
     tfc_tool *tool;
+    const char *folder; /* what relative paths are seen from, or NULL */
     tfc_error *err;
     bool alone; /* a demonstration holds calls of this tool alone */
 } manifest;
-
-static tfc_status builtin_calculator(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
-                                     char **result, tfc_error *err)
-{
-    (void)tool;
-    (void)context;
-    return tfc_calculator_eval(args, strlen(args), result, err);
-}
-
-/* The Calculator goes after no other call. */
-static bool enumerate_calculator(const char *text, size_t n, size_t at, const char *earlier,
-                                 const tfc_enumerate_params *params, tfc_proposals *out, tfc_error *err)
-{
-    *out = (tfc_proposals){0};
-    return !earlier && tfc_calculator_enumerate(text, n, at, params, out, err);
-}
-
-static const struct {
-    const char *name;
-    tfc_status (*call)(const tfc_tool *, const char *, const tfc_tool_context *, char **, tfc_error *);
-    bool (*enumerate)(const char *, size_t, size_t, const char *, const tfc_enumerate_params *,
-                      tfc_proposals *, tfc_error *);
-} backends[] = {
-    {"builtin:calculator", builtin_calculator, enumerate_calculator},
-    {"builtin:calendar", tfc_calendar_call, NULL},
-    {"builtin:datecalc", tfc_datecalc_call, tfc_datecalc_enumerate},
-};
 
 /* A word of a field that allows a few: its place in the NULL-terminated list. */
 static tfc_status read_word(manifest *m, tfc_json *object, const char *key, const char *const *words,
@@ -211,26 +184,35 @@ static tfc_status read_numbers(manifest *m)
     return TFC_OK;
 }
 
+/* "backend": {"type": NAME, the type's own fields}, or the name alone. */
 static tfc_status read_backend(manifest *m)
 {
+    tfc_tool *tool = m->tool;
+    tfc_json *json = json_object_object_get(m->root, "backend");
     const char *name;
+    char known[400] = "";
     bool found;
-    tfc_status status = tfc_json_get_text(m->root, "backend", &name, NULL, NULL, m->err);
-    for (size_t i = 0; status == TFC_OK && i < sizeof backends / sizeof *backends; i++) {
-        if (strcmp(backends[i].name, name) != 0) continue;
-        m->tool->call = backends[i].call;
-        m->tool->enumerate = backends[i].enumerate;
-        status = tfc_json_get_bool(m->root, "enumerate", &m->tool->enumerates, &found, m->err);
-        if (status == TFC_OK && m->tool->enumerates && !backends[i].enumerate)
-            return tfc_fail(m->err, TFC_EUNSUPPORTED, "enumerate: the backend '%s' proposes no arguments",
-                            name);
+    tfc_status status = json_object_is_type(json, json_type_object)
+                            ? tfc_json_get_text(json, "type", &name, NULL, NULL, m->err)
+                            : tfc_json_get_text(m->root, "backend", &name, NULL, NULL, m->err);
+    if (status != TFC_OK) return status;
+    tool->backend = tfc_backend_find(name, known, sizeof known);
+    if (!tool->backend)
+        return tfc_fail(m->err, TFC_EUNSUPPORTED, "backend '%.80s' is not supported; there are %s", name,
+                        known);
+    static const char *const only_type[] = {"type", NULL};
+    if (tool->backend->open)
+        status = tool->backend->open(tool, json, m->folder, m->arena, m->err);
+    else if (json_object_is_type(json, json_type_object))
+        status = tfc_json_only_keys(json, only_type, m->err);
+    if (status != TFC_OK) {
+        tfc_error_prefix(m->err, "backend");
         return status;
     }
-    if (status != TFC_OK) return status;
-    return tfc_fail(
-        m->err, TFC_EUNSUPPORTED,
-        "backend '%.80s' is not supported; builtin:calculator, builtin:calendar and builtin:datecalc are",
-        name);
+    status = tfc_json_get_bool(m->root, "enumerate", &tool->enumerates, &found, m->err);
+    if (status == TFC_OK && tool->enumerates && !tool->backend->enumerate)
+        return tfc_fail(m->err, TFC_EUNSUPPORTED, "enumerate: the backend '%s' proposes no arguments", name);
+    return status;
 }
 
 static tfc_status read_choices(manifest *m)
@@ -314,23 +296,24 @@ static tfc_status read_root(manifest *m)
     return status;
 }
 
-tfc_status tfc_manifest_read(const char *text, size_t n, const char *what, tfc_arena *arena, tfc_tool *tool,
-                             tfc_error *err)
+tfc_status tfc_manifest_read(const char *text, size_t n, const char *what, const char *folder,
+                             tfc_arena *arena, tfc_tool *tool, tfc_error *err)
 {
     tfc_error own;
     tfc_error_init(&own);
     *tool = (tfc_tool){0};
-    manifest m = {.arena = arena, .tool = tool, .err = err ? err : &own};
+    manifest m = {.folder = folder, .arena = arena, .tool = tool, .err = err ? err : &own};
     if (n > TFC_MANIFEST_BYTES_MAX)
         return tfc_fail(err, TFC_ELIMIT, "%s: larger than %d bytes", what, TFC_MANIFEST_BYTES_MAX);
     m.root = tfc_json_parse(text, n, what, m.err);
     if (!m.root) return m.err->status;
     tfc_status status = read_root(&m);
     json_object_put(m.root);
-    if (status != TFC_OK) {
-        tfc_error_prefix(m.err, "%s", what);
-        return status;
+    if (status != TFC_OK) tfc_error_prefix(m.err, "%s", what);
+    if (status == TFC_OK) {
+        tool->manifest_text = tfc_arena_strndup(arena, text, n);
+        if (!tool->manifest_text) status = tfc_fail_memory(err, what);
     }
-    tool->manifest_text = tfc_arena_strndup(arena, text, n);
-    return tool->manifest_text ? TFC_OK : tfc_fail_memory(err, what);
+    if (status != TFC_OK) tfc_tool_close(tool);
+    return status;
 }

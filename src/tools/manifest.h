@@ -7,9 +7,10 @@
 
 enum { TFC_MANIFEST_BYTES_MAX = 1 << 20 };
 
-/* Everything in *tool lives in the arena. `what` names the manifest in messages. On failure *tool is
- * undefined. */
-tfc_status tfc_manifest_read(const char *text, size_t n, const char *what, tfc_arena *arena, tfc_tool *tool,
-                             tfc_error *err);
+/* What *tool points to lives in the arena; tfc_tool_close ends what its backend holds beside that. `what`
+ * names the manifest in messages, `folder` is what its relative paths are seen from (NULL: the working
+ * folder). On failure *tool is closed and undefined. */
+tfc_status tfc_manifest_read(const char *text, size_t n, const char *what, const char *folder,
+                             tfc_arena *arena, tfc_tool *tool, tfc_error *err);
 
 #endif

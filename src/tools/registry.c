@@ -1,5 +1,6 @@
 /* The registry: built-in manifests that the library carries, and manifests of files. */
 #include "base/file.h"
+#include "tools/backend.h"
 #include "tools/manifest.h"
 
 extern const unsigned char tfc_data_Calculator[], tfc_data_Calendar[], tfc_data_DateCalc[];
@@ -26,8 +27,8 @@ static tfc_status add_builtin(tfc_tools *tools, size_t i, tfc_error *err)
 {
     char what[80];
     snprintf(what, sizeof what, "built-in %s", builtins[i].name);
-    return tfc_manifest_read((const char *)builtins[i].manifest, *builtins[i].n_bytes, what, &tools->arena,
-                             &tools->tools[tools->n], err);
+    return tfc_manifest_read((const char *)builtins[i].manifest, *builtins[i].n_bytes, what, NULL,
+                             &tools->arena, &tools->tools[tools->n], err);
 }
 
 static tfc_status add_file(tfc_tools *tools, const char *path, tfc_error *err)
@@ -36,7 +37,11 @@ static tfc_status add_file(tfc_tools *tools, const char *path, tfc_error *err)
     size_t n;
     tfc_status status = tfc_file_read(path, TFC_MANIFEST_BYTES_MAX, &text, &n, err);
     if (status != TFC_OK) return status;
-    status = tfc_manifest_read(text, n, path, &tools->arena, &tools->tools[tools->n], err);
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? tfc_arena_strndup(&tools->arena, path, (size_t)(slash - path) + 1) : NULL;
+    status = slash && !folder
+                 ? tfc_fail_memory(err, path)
+                 : tfc_manifest_read(text, n, path, folder, &tools->arena, &tools->tools[tools->n], err);
     tfc_free(text);
     return status;
 }
@@ -62,7 +67,11 @@ static tfc_status add_tool(tfc_tools *tools, const char *item, tfc_error *err)
     }
     if (status != TFC_OK) return status;
     const char *name = tools->tools[tools->n].name;
-    if (tfc_tools_find(tools, name)) return tfc_fail(err, TFC_ECONFLICT, "two tools are named %s", name);
+    if (tfc_tools_find(tools, name)) {
+        status = tfc_fail(err, TFC_ECONFLICT, "two tools are named %s", name);
+        tfc_tool_close(&tools->tools[tools->n]);
+        return status;
+    }
     tools->n++;
     return TFC_OK;
 }
@@ -110,6 +119,7 @@ tfc_tools *tfc_tools_create(const char *names, tfc_error *err)
 void tfc_tools_free(tfc_tools *tools)
 {
     if (!tools) return;
+    for (size_t i = 0; i < tools->n; i++) tfc_tool_close(&tools->tools[i]);
     tfc_arena_release(&tools->arena);
     tfc_free(tools);
 }
@@ -150,5 +160,11 @@ tfc_status tfc_tool_call(const tfc_tool *tool, const char *args, const tfc_tool_
                          char **result, tfc_error *err)
 {
     *result = NULL;
-    return tool->call(tool, args ? args : "", context, result, err);
+    return tool->backend->call(tool, args ? args : "", context, 0, result, err);
+}
+
+void tfc_tool_close(tfc_tool *tool)
+{
+    if (tool->backend && tool->backend->close) tool->backend->close(tool);
+    tool->backend = NULL;
 }

@@ -26,7 +26,9 @@ typedef enum tfc_heuristic {
     TFC_HEURISTIC_CALENDAR
 } tfc_heuristic;
 
-/* What a tool's enumerating proposer is asked for, and its answer. tool->enumerate gives arguments worth
+typedef struct tfc_backend_type tfc_backend_type; /* backend.h */
+
+/* What a tool's enumerating proposer is asked for, and its answer. backend->enumerate gives arguments worth
  * trying before text[at]: with `earlier` NULL those that the text before `at` suggests, else those that use
  * `earlier`, the result of the call that goes before in a chain. False: nothing that its results say stands
  * there, or (err set) memory is wanting. */
@@ -52,19 +54,18 @@ struct tfc_tool {
     tfc_args_form args_form;
     double tau_s, tau_f; /* the paper's, Appendix A */
     int k, m;
-    tfc_heuristic heuristic; /* which texts are candidates */
-    tfc_places places;       /* a narrowing of places that the `small` recipe uses */
-    bool enumerates;         /* its enumerating proposer is used: */
-    bool (*enumerate)(const char *text, size_t n, size_t at, const char *earlier,
-                      const tfc_enumerate_params *params, tfc_proposals *out, tfc_error *err);
+    tfc_heuristic heuristic;  /* which texts are candidates */
+    tfc_places places;        /* a narrowing of places that the `small` recipe uses */
+    bool enumerates;          /* its backend's enumerating proposer is used */
     const char *const *after; /* [n_after] tools whose results its arguments may use: chains */
     size_t n_after;
     size_t max_result_bytes;
     const char *manifest_text;
-    /* the backend */
-    tfc_status (*call)(const tfc_tool *tool, const char *args, const tfc_tool_context *context, char **result,
-                       tfc_error *err);
+    const tfc_backend_type *backend;
+    void *state; /* the backend's own */
 };
+
+void tfc_tool_close(tfc_tool *tool);
 
 /* P(x): instruction, demonstrations, `Input: x` / `Output:`. The caller's (tfc_text_free). Ends in "Output:".
  * tools: where the tools of `after` are looked up; demonstrations with calls of one that is not there are

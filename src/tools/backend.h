@@ -1,0 +1,37 @@
+/* tools/backend.h: what stands behind a tool's name. A manifest's "backend" is an object {"type": NAME, …};
+ * a bare string is {"type": NAME}. Each type reads its own fields. */
+#ifndef TFC_TOOLS_BACKEND_H
+#define TFC_TOOLS_BACKEND_H
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "tools/tool.h"
+
+struct tfc_backend_type {
+    const char *name; /* "builtin:calculator", "command", … */
+    /* Reads the fields of `json` (an object; unknown keys are refused by the type) into tool->state. Nothing
+     * is started and no file is opened here: a manifest can be read on a machine where the tool is not.
+     * `folder`: what relative paths are seen from; NULL: the working folder. What stays lives in the arena;
+     * what does not is freed by `close`. NULL: there are no fields but "type". */
+    tfc_status (*open)(tfc_tool *tool, tfc_json *json, const char *folder, tfc_arena *arena, tfc_error *err);
+    /* Says what is missing (a program, an index, a server) before work begins, and starts what persists.
+     * NULL: nothing can be missing. May be called again; thread-safe. */
+    tfc_status (*prepare)(const tfc_tool *tool, tfc_error *err);
+    /* One call: blocking, thread-safe, back by deadline_ns on the monotonic clock (0: none). TFC_OK: *result
+     * is NUL-terminated UTF-8 on the heap. TFC_ENORESULT: these arguments have none. TFC_ETIMEOUT: the
+     * deadline passed. Other statuses: the tool failed. err says why in each case. */
+    tfc_status (*call)(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
+                       int64_t deadline_ns, char **result, tfc_error *err);
+    /* Ends processes, closes connections, frees what the arena does not hold. NULL: there is nothing. */
+    void (*close)(tfc_tool *tool);
+    /* The enumerating proposer, or NULL; see tool.h. */
+    bool (*enumerate)(const char *text, size_t n, size_t at, const char *earlier,
+                      const tfc_enumerate_params *params, tfc_proposals *out, tfc_error *err);
+};
+
+/* NULL when no type has that name; `known` gets the names, for a message. */
+const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known);
+
+extern const tfc_backend_type tfc_backend_calculator, tfc_backend_calendar, tfc_backend_datecalc;
+
+#endif
