@@ -265,14 +265,31 @@ static tfc_status read_after(manifest *m)
 
 static tfc_status read_root(manifest *m)
 {
-    static const char *const keys[] = {"name",        "description",
-                                       "instruction", "demonstrations",
-                                       "head",        "args",
-                                       "tau_s",       "tau_f",
-                                       "k",           "m",
-                                       "places",      "heuristic",
-                                       "enumerate",   "max_result_bytes",
-                                       "backend",     "after",
+    static const char *const keys[] = {"name",
+                                       "description",
+                                       "instruction",
+                                       "demonstrations",
+                                       "head",
+                                       "args",
+                                       "tau_s",
+                                       "tau_f",
+                                       "k",
+                                       "m",
+                                       "places",
+                                       "heuristic",
+                                       "enumerate",
+                                       "max_result_bytes",
+                                       "backend",
+                                       "after",
+                                       "deadline_ms",
+                                       "retries",
+                                       "rate_per_s",
+                                       "retry_backoff_ms",
+                                       "concurrency",
+                                       "retry_timeouts",
+                                       "cache",
+                                       "cost",
+                                       "max_failure_rate",
                                        NULL};
     tfc_tool *tool = m->tool;
     bool found;
@@ -288,6 +305,7 @@ static tfc_status read_root(manifest *m)
     if (status == TFC_OK) status = read_after(m);
     if (status == TFC_OK) status = read_choices(m);
     if (status == TFC_OK) status = read_numbers(m);
+    if (status == TFC_OK) status = tfc_tool_limits_read(m->root, &tool->limits, m->err);
     if (status == TFC_OK) status = read_backend(m);
     if (status == TFC_OK)
         status =

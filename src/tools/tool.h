@@ -4,6 +4,7 @@
 
 #include "calls/grammar.h"
 #include "toolformer/tools.h"
+#include "tools/tool_limits.h"
 
 /* One demonstration for the few-shot prompt P(x): a text and the same text with calls. `result` forms, for
  * the head H of the demonstrated context, are made by running the calls (with `date`). */
@@ -60,6 +61,7 @@ struct tfc_tool {
     const char *const *after; /* [n_after] tools whose results its arguments may use: chains */
     size_t n_after;
     size_t max_result_bytes;
+    tfc_tool_limits limits;
     const char *manifest_text;
     const tfc_backend_type *backend;
     void *state; /* the backend's own */
