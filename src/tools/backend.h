@@ -32,6 +32,7 @@ struct tfc_backend_type {
 /* NULL when no type has that name; `known` gets the names, for a message. */
 const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known);
 
-extern const tfc_backend_type tfc_backend_calculator, tfc_backend_calendar, tfc_backend_datecalc;
+extern const tfc_backend_type tfc_backend_calculator, tfc_backend_calendar, tfc_backend_datecalc,
+    tfc_backend_command;
 
 #endif

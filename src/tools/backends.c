@@ -48,6 +48,7 @@ static const tfc_backend_type *const types[] = {
     &tfc_backend_calculator,
     &tfc_backend_calendar,
     &tfc_backend_datecalc,
+    &tfc_backend_command,
 };
 
 const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known)

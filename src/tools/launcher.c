@@ -1,0 +1,199 @@
+/* Starting a program: clone with the host's memory shared and the calling thread asleep until the exec (as
+ * posix_spawn does), so that a start costs the same whatever the size of the model beside it. Everything is
+ * made before the fork; the child makes system calls only. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "tools/process.h"
+#include "tools/sandbox.h"
+
+enum { STACK_BYTES = 65536 };
+
+struct tfc_launcher {
+    const tfc_program *program;
+    char *path; /* the file */
+};
+
+/* What the child needs, and what it says when it cannot go on. */
+typedef struct launch {
+    const tfc_program *program;
+    const char *path, *scratch;
+    char *const *argv, *const *environment;
+    int in, out, err;   /* the child's ends; all above 2 */
+    const char *failed; /* the step that failed, with its errno */
+    int failed_errno;
+} launch;
+
+tfc_status tfc_launcher_create(const tfc_program *program, tfc_launcher **launcher, tfc_error *err)
+{
+    *launcher = tfc_alloc_zero(1, sizeof **launcher);
+    if (!*launcher) return tfc_fail_memory(err, "launcher");
+    (*launcher)->program = program;
+    tfc_status status = tfc_program_locate(program, &(*launcher)->path, err);
+    if (status != TFC_OK) {
+        tfc_launcher_free(*launcher);
+        *launcher = NULL;
+    }
+    return status;
+}
+
+void tfc_launcher_free(tfc_launcher *launcher)
+{
+    if (!launcher) return;
+    tfc_free(launcher->path);
+    tfc_free(launcher);
+}
+
+static bool limit(int resource, int64_t value)
+{
+    const struct rlimit both = {(rlim_t)value, (rlim_t)value};
+    return setrlimit((__rlimit_resource_t)resource, &both) == 0;
+}
+
+/* Ignored signals stay ignored over an exec, handlers would run in the host's memory. */
+static void reset_signals(void)
+{
+    const struct sigaction fallback = {.sa_handler = SIG_DFL};
+    for (int i = 1; i < NSIG; i++)
+        if (i != SIGKILL && i != SIGSTOP) sigaction(i, &fallback, NULL);
+}
+
+static const char *enter(launch *self)
+{
+    const tfc_program *program = self->program;
+    if (setsid() < 0) return "make a session";
+    if (dup2(self->in, 0) < 0 || dup2(self->out, 1) < 0 || dup2(self->err, 2) < 0) return "set up the pipes";
+    if (chdir(self->scratch) != 0) return "enter the scratch folder";
+    if (syscall(SYS_close_range, 3, ~0U, 0) != 0) return "close descriptors";
+    if (!limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, program->file_bytes) ||
+        !limit(RLIMIT_AS, program->memory_bytes))
+        return "set limits";
+    return NULL;
+}
+
+static int child_main(void *context)
+{
+    launch *self = context;
+    reset_signals();
+    self->failed = enter(self);
+    if (!self->failed) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        execve(self->path, self->argv, self->environment);
+        self->failed = "run the program";
+    }
+    self->failed_errno = errno;
+    _exit(127);
+}
+
+/* A pipe whose ends are above 2, so that no dup2 of the child meets another end. */
+static bool make_pipe(int ends[2])
+{
+    if (pipe2(ends, O_CLOEXEC) != 0) return ends[0] = ends[1] = -1, false;
+    for (int i = 0; i < 2; i++) {
+        if (ends[i] > 2) continue;
+        int moved = fcntl(ends[i], F_DUPFD_CLOEXEC, 3);
+        close(ends[i]);
+        ends[i] = moved;
+    }
+    return ends[0] >= 0 && ends[1] >= 0;
+}
+
+static void close_pipe(int ends[2])
+{
+    if (ends[0] >= 0) close(ends[0]);
+    if (ends[1] >= 0) close(ends[1]);
+}
+
+/* The fork. The child is done with this thread's memory when clone returns. */
+static tfc_status fork_program(launch *self, tfc_process *process, tfc_error *err)
+{
+    char *stack = tfc_alloc_aligned(STACK_BYTES, 1);
+    if (!stack) return tfc_fail_memory(err, "a stack");
+    sigset_t all, before;
+    int cancel;
+    sigfillset(&all);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = clone(child_main, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, self,
+                      &process->pidfd);
+    int saved = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_setcancelstate(cancel, NULL);
+    tfc_free(stack);
+    errno = saved;
+    if (pid < 0) return tfc_fail_errno(err, "cannot start a process");
+    process->pid = pid;
+    if (!self->failed) return TFC_OK;
+    errno = self->failed_errno;
+    return tfc_fail_errno(err, "cannot %s ('%s')", self->failed, self->path);
+}
+
+static char *make_scratch(tfc_error *err)
+{
+    const char *folder = getenv("TMPDIR");
+    char *path = tfc_path_join(folder && *folder == '/' ? folder : "/tmp", "toolformer-XXXXXX");
+    if (path && !mkdtemp(path)) {
+        tfc_fail_errno(err, "cannot make a scratch folder '%s'", path);
+        tfc_free(path);
+        return NULL;
+    }
+    if (!path) tfc_fail_memory(err, "a scratch folder");
+    return path;
+}
+
+static tfc_status start_in(tfc_process *process, const tfc_launcher *launcher, char *const *argv,
+                           int pipes[3][2], tfc_error *err)
+{
+    char **environment = NULL;
+    process->scratch = make_scratch(err);
+    if (!process->scratch) return err ? err->status : TFC_EIO;
+    tfc_status status = tfc_program_environment(launcher->program, process->scratch, &environment, err);
+    if (status != TFC_OK) return status;
+    for (int i = 0; i < 3; i++)
+        if (!make_pipe(pipes[i])) status = tfc_fail_errno(err, "cannot make a pipe");
+    launch self = {.program = launcher->program,
+                   .path = launcher->path,
+                   .scratch = process->scratch,
+                   .argv = argv,
+                   .environment = environment,
+                   .in = pipes[0][0],
+                   .out = pipes[1][1],
+                   .err = pipes[2][1]};
+    if (status == TFC_OK) status = fork_program(&self, process, err);
+    tfc_free(environment);
+    return status;
+}
+
+tfc_status tfc_process_start(tfc_process *process, const tfc_launcher *launcher, char *const *argv,
+                             tfc_error *err)
+{
+    *process = (tfc_process){.in = -1, .out = -1, .err = -1, .pidfd = -1};
+    int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    tfc_status status = start_in(process, launcher, argv, pipes, err);
+    if (status != TFC_OK) {
+        for (int i = 0; i < 3; i++) close_pipe(pipes[i]);
+        tfc_process_end(process, NULL);
+        return status;
+    }
+    int *ends[] = {&process->in, &process->out, &process->err};
+    for (int i = 0; i < 3; i++) {
+        close(pipes[i][i == 0 ? 0 : 1]);
+        *ends[i] = pipes[i][i == 0 ? 1 : 0];
+        fcntl(*ends[i], F_SETFL, O_NONBLOCK);
+    }
+    return TFC_OK;
+}
