@@ -3,6 +3,7 @@
 #include "tools/manifest.h"
 
 #include "base/json.h"
+#include "tools/args_json.h"
 #include "tools/backend.h"
 
 /* What the fields stand on while a manifest is read. */
@@ -215,26 +216,51 @@ static tfc_status read_backend(manifest *m)
     return status;
 }
 
-static tfc_status read_choices(manifest *m)
+/* "args": {"form", "schema", "order"}. */
+static tfc_status read_args(manifest *m, tfc_json *args)
 {
     static const char *const forms[] = {"none", "expression", "text", "dates", NULL};
+    static const char *const keys[] = {"form", "schema", "order", NULL};
+    int form = 0;
+    bool has_schema, has_order;
+    tfc_json *schema, *order = NULL;
+    tfc_status status = tfc_json_only_keys(args, keys, m->err);
+    if (status == TFC_OK) status = read_word(m, args, "form", forms, &form, NULL);
+    if (status == TFC_OK) status = tfc_json_get_object(args, "schema", &schema, &has_schema, m->err);
+    if (status == TFC_OK) status = tfc_json_get_array(args, "order", &order, &has_order, m->err);
+    if (status != TFC_OK) return status;
+    m->tool->args_form = (tfc_args_form)form;
+    if (!has_schema && has_order) return tfc_fail(m->err, TFC_EFORMAT, "order without a schema");
+    if (!has_schema) return TFC_OK;
+    status = tfc_args_schema_read(schema, has_order ? order : NULL, m->arena, &m->tool->schema, m->err);
+    if (status != TFC_OK) {
+        tfc_error_prefix(m->err, "schema");
+        return status;
+    }
+    if (form == TFC_ARGS_NONE && m->tool->schema->n > 0)
+        return tfc_fail(m->err, TFC_EFORMAT, "the form 'none' has no arguments, the schema has %zu",
+                        m->tool->schema->n);
+    return form == TFC_ARGS_NONE || m->tool->schema->n > 0
+               ? TFC_OK
+               : tfc_fail(m->err, TFC_EFORMAT, "the schema has no arguments: the form is 'none'");
+}
+
+static tfc_status read_choices(manifest *m)
+{
     static const char *const heuristics[] = {"none", "calculator", "calendar", NULL};
     static const char *const places[] = {"any", "numbers", "dates", "dates_and_numbers", NULL};
-    static const char *const args_keys[] = {"form", NULL};
-    int form = 0, heuristic = TFC_HEURISTIC_NONE, place = TFC_PLACES_ANY;
+    int heuristic = TFC_HEURISTIC_NONE, place = TFC_PLACES_ANY;
     bool found;
     tfc_json *args;
     tfc_status status = tfc_json_get_object(m->root, "args", &args, NULL, m->err);
     if (status != TFC_OK) return status;
-    status = tfc_json_only_keys(args, args_keys, m->err);
-    if (status == TFC_OK) status = read_word(m, args, "form", forms, &form, NULL);
+    status = read_args(m, args);
     if (status != TFC_OK) {
         tfc_error_prefix(m->err, "args");
         return status;
     }
     status = read_word(m, m->root, "heuristic", heuristics, &heuristic, &found);
     if (status == TFC_OK) status = read_word(m, m->root, "places", places, &place, &found);
-    m->tool->args_form = (tfc_args_form)form;
     m->tool->heuristic = (tfc_heuristic)heuristic;
     m->tool->places = (tfc_places)place;
     return status;

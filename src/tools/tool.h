@@ -28,6 +28,7 @@ typedef enum tfc_heuristic {
 } tfc_heuristic;
 
 typedef struct tfc_backend_type tfc_backend_type; /* backend.h */
+typedef struct tfc_args_schema tfc_args_schema;   /* args_json.h */
 
 /* What a tool's enumerating proposer is asked for, and its answer. backend->enumerate gives arguments worth
  * trying before text[at]: with `earlier` NULL those that the text before `at` suggests, else those that use
@@ -53,6 +54,7 @@ struct tfc_tool {
         *head; /* texts for the head H (more, and closer to use); falls back to demonstrations */
     size_t n_head;
     tfc_args_form args_form;
+    const tfc_args_schema *schema; /* what the arguments' text stands for; NULL: the text is all there is */
     double tau_s, tau_f; /* the paper's, Appendix A */
     int k, m;
     tfc_heuristic heuristic;  /* which texts are candidates */
