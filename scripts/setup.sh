@@ -2,8 +2,9 @@
 # Installs the Debian packages that building and testing need, when they are missing. Without the rights for it, prints
 # the one command and stops.
 set -eu
-packages="gcc make cmake pkg-config ca-certificates python3 python3-pip
-libjson-c-dev libpcre2-dev libsqlite3-dev libutf8proc-dev zlib1g-dev libcmocka-dev"
+packages="gcc g++ make cmake pkg-config ca-certificates python3 python3-pip
+libjson-c-dev libpcre2-dev libsqlite3-dev libutf8proc-dev zlib1g-dev libcmocka-dev libgmp-dev
+libfasttext-dev libexttextcat-dev libexttextcat-data"
 [ "${1:-}" = lint ] && packages="$packages clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 
 missing=""

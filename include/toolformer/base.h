@@ -64,6 +64,9 @@ const char *tfc_version(void);
 /* Releases a text that a function made "the caller's"; NULL is fine. */
 void tfc_text_free(char *text);
 
+/* The SHA-256 of a file's content, as 64 hexadecimal digits. */
+tfc_status tfc_sha256_file(const char *path, char hex[65], tfc_error *err);
+
 typedef struct tfc_progress {
     const char *stage;   /* "annotate", "train", … */
     int64_t done, total; /* in `unit`s; total 0: unknown */

@@ -1,8 +1,11 @@
 /* SHA-256 as FIPS 180-4 writes it down. */
-#include "sha256.h"
+#include "base/sha256.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/status.h"
 
 /* The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
 static const uint32_t K[64] = {
@@ -44,7 +47,7 @@ static void process(uint32_t state[8], const unsigned char *block)
     for (int i = 0; i < 8; i++) state[i] += s[i];
 }
 
-void sha256_init(sha256 *hash)
+void tfc_sha256_init(tfc_sha256 *hash)
 {
     static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
@@ -52,7 +55,7 @@ void sha256_init(sha256 *hash)
     memcpy(hash->state, first, sizeof first);
 }
 
-void sha256_update(sha256 *hash, const void *bytes, size_t n)
+void tfc_sha256_update(tfc_sha256 *hash, const void *bytes, size_t n)
 {
     const unsigned char *in = bytes;
     while (n > 0) {
@@ -65,28 +68,36 @@ void sha256_update(sha256 *hash, const void *bytes, size_t n)
     }
 }
 
-void sha256_final(sha256 *hash, char hex[65])
+void tfc_sha256_final(tfc_sha256 *hash, char hex[65])
 {
     uint64_t n_bits = hash->n_bytes * 8;
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)(n_bits >> (56 - 8 * i));
-    sha256_update(hash, "\x80", 1);
-    while (hash->n_bytes % 64 != 56) sha256_update(hash, "", 1);
-    sha256_update(hash, length, 8);
+    tfc_sha256_update(hash, "\x80", 1);
+    while (hash->n_bytes % 64 != 56) tfc_sha256_update(hash, "", 1);
+    tfc_sha256_update(hash, length, 8);
     for (int i = 0; i < 8; i++) snprintf(hex + 8 * i, 9, "%08x", hash->state[i]);
 }
 
-bool sha256_file(const char *path, char hex[65])
+void tfc_sha256_bytes(const void *bytes, size_t n, char hex[65])
+{
+    tfc_sha256 hash;
+    tfc_sha256_init(&hash);
+    tfc_sha256_update(&hash, bytes, n);
+    tfc_sha256_final(&hash, hex);
+}
+
+tfc_status tfc_sha256_file(const char *path, char hex[65], tfc_error *err)
 {
     FILE *file = fopen(path, "rbe");
-    if (!file) return false;
-    sha256 hash;
-    sha256_init(&hash);
-    static unsigned char buffer[1 << 16];
+    if (!file) return tfc_fail_errno(err, "cannot open '%s'", path);
+    tfc_sha256 hash;
+    tfc_sha256_init(&hash);
+    unsigned char buffer[1 << 14];
     size_t n;
-    while ((n = fread(buffer, 1, sizeof buffer, file)) > 0) sha256_update(&hash, buffer, n);
-    bool ok = !ferror(file);
+    while ((n = fread(buffer, 1, sizeof buffer, file)) > 0) tfc_sha256_update(&hash, buffer, n);
+    tfc_status status = ferror(file) ? tfc_fail_errno(err, "cannot read '%s'", path) : TFC_OK;
     fclose(file);
-    sha256_final(&hash, hex);
-    return ok;
+    tfc_sha256_final(&hash, hex);
+    return status;
 }
