@@ -24,6 +24,13 @@ struct tfc_backend_type {
                        int64_t deadline_ns, char **result, tfc_error *err);
     /* Ends processes, closes connections, frees what the arena does not hold. NULL: there is nothing. */
     void (*close)(tfc_tool *tool);
+    /* Cheap, and decided by arguments and context alone: run by whoever asks, at once; never cached. */
+    bool pure;
+    /* The context makes no difference to a result. */
+    bool ignores_context;
+    /* What decides results beside the manifest, a program's or an index's hash: text of less than n bytes, a
+     * part of the cache's key. NULL: the manifest alone decides. A failure keeps results out of the cache. */
+    tfc_status (*version)(const tfc_tool *tool, char *out, size_t n, tfc_error *err);
     /* The enumerating proposer, or NULL; see tool.h. */
     bool (*enumerate)(const char *text, size_t n, size_t at, const char *earlier,
                       const tfc_enumerate_params *params, tfc_proposals *out, tfc_error *err);

@@ -39,10 +39,11 @@ static tfc_status datecalc_call(const tfc_tool *tool, const char *args, const tf
 }
 
 const tfc_backend_type tfc_backend_calculator = {
-    .name = "builtin:calculator", .call = calculator_call, .enumerate = calculator_enumerate};
-const tfc_backend_type tfc_backend_calendar = {.name = "builtin:calendar", .call = calendar_call};
+    .name = "builtin:calculator", .call = calculator_call, .pure = true, .enumerate = calculator_enumerate};
+const tfc_backend_type tfc_backend_calendar = {
+    .name = "builtin:calendar", .call = calendar_call, .pure = true};
 const tfc_backend_type tfc_backend_datecalc = {
-    .name = "builtin:datecalc", .call = datecalc_call, .enumerate = tfc_datecalc_enumerate};
+    .name = "builtin:datecalc", .call = datecalc_call, .pure = true, .enumerate = tfc_datecalc_enumerate};
 
 static const tfc_backend_type *const types[] = {
     &tfc_backend_calculator,

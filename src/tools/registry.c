@@ -1,7 +1,9 @@
 /* The registry: built-in manifests that the library carries, and manifests of files. */
 #include "base/file.h"
+#include "toolformer/runner.h"
 #include "tools/backend.h"
 #include "tools/manifest.h"
+#include "tools/recording.h"
 
 extern const unsigned char tfc_data_Calculator[], tfc_data_Calendar[], tfc_data_DateCalc[];
 extern const size_t tfc_data_Calculator_bytes, tfc_data_Calendar_bytes, tfc_data_DateCalc_bytes;
@@ -72,7 +74,8 @@ static tfc_status add_tool(tfc_tools *tools, const char *item, tfc_error *err)
         tfc_tool_close(&tools->tools[tools->n]);
         return status;
     }
-    tools->n++;
+    tools->tools[tools->n].source = tfc_arena_strndup(&tools->arena, item, length);
+    if (!tools->tools[tools->n++].source) return tfc_fail_memory(err, item);
     return TFC_OK;
 }
 
@@ -156,15 +159,60 @@ const char *tfc_tool_manifest(const tfc_tool *tool)
     return tool->manifest_text;
 }
 
-tfc_status tfc_tool_call(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
-                         char **result, tfc_error *err)
-{
-    *result = NULL;
-    return tool->backend->call(tool, args ? args : "", context, 0, result, err);
-}
-
 void tfc_tool_close(tfc_tool *tool)
 {
     if (tool->backend && tool->backend->close) tool->backend->close(tool);
     tool->backend = NULL;
+}
+
+/* ---- the tools of a recorded run ---- */
+
+/* The recorded tool of that name, or that the list of tools named so; with item NULL the i-th one. Adds it;
+ * *found: there is one. */
+static tfc_status add_recorded(tfc_tools *tools, tfc_recording *recording, const char *item, size_t i,
+                               bool *found, tfc_error *err)
+{
+    tfc_status status = TFC_OK;
+    *found = false;
+    for (size_t r = item ? 0 : i; status == TFC_OK && !*found; r++) {
+        char *name, *source, *manifest, what[120];
+        status = tfc_recording_get_tool(recording, r, &name, &source, &manifest, err);
+        if (status != TFC_OK || !name) break;
+        *found = !item || strcmp(item, name) == 0 || strcmp(item, source) == 0;
+        snprintf(what, sizeof what, "recorded %s", name);
+        if (*found)
+            status = tfc_manifest_read(manifest, strlen(manifest), what, NULL, &tools->arena,
+                                       &tools->tools[tools->n], err);
+        if (*found && status == TFC_OK)
+            tools->tools[tools->n++].source = tfc_arena_strndup(&tools->arena, source, strlen(source));
+        tfc_free(name);
+        tfc_free(source);
+        tfc_free(manifest);
+    }
+    return status;
+}
+
+tfc_tools *tfc_tools_create_recorded(const char *names, const char *run, tfc_error *err)
+{
+    tfc_tools *tools = tfc_alloc_zero(1, sizeof *tools + TOOLS_MAX * sizeof *tools->tools);
+    tfc_recording *recording = tools ? tfc_recording_open_to_read(run, err) : NULL;
+    char *list = names ? tfc_strdup(names) : NULL;
+    tfc_status status = recording ? TFC_OK : TFC_EIO;
+    if (!tools || (names && !list)) status = tfc_fail_memory(err, "tools");
+    bool found = true;
+    char *at = list;
+    for (size_t i = 0; status == TFC_OK && found && i < TOOLS_MAX && (!names || at); i++) {
+        char *item = at;
+        if (item && (at = strchr(item, ','))) *at++ = '\0';
+        if (item) item += strspn(item, " ");
+        if (item) item[strcspn(item, " ")] = '\0';
+        status = add_recorded(tools, recording, item, i, &found, err);
+        if (status == TFC_OK && item && !found)
+            status = tfc_fail(err, TFC_ENOTFOUND, "no tool '%.80s' was recorded in '%s'", item, run);
+    }
+    tfc_recording_close(recording);
+    tfc_free(list);
+    if (status == TFC_OK) return tools;
+    tfc_tools_free(tools);
+    return NULL;
 }

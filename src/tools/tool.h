@@ -65,6 +65,7 @@ struct tfc_tool {
     size_t max_result_bytes;
     tfc_tool_limits limits;
     const char *manifest_text;
+    const char *source; /* how the list of tools named it; NULL: by its name */
     const tfc_backend_type *backend;
     void *state; /* the backend's own */
 };
