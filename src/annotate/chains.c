@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "annotate/annotate_group.h"
-#include "tools/backend.h"
 
 tfc_enumerate_params tfc_group_enumerating(const tfc_group *group)
 {
@@ -96,8 +95,8 @@ static tfc_status enumerate_after(tfc_group *group, const tfc_work *work, int64_
     const tfc_enumerate_params enumerating = tfc_group_enumerating(group);
     tfc_error own;
     tfc_error_init(&own);
-    work->plan->tool->backend->enumerate(snippet->text, snippet->n_bytes, work->x->start[i], result, &enumerating, out,
-                                &own);
+    tfc_tool_enumerate(work->plan->tool, snippet->text, snippet->n_bytes, work->x->start[i], result,
+                       &enumerating, out, &own);
     if (own.status != TFC_OK) {
         if (err) *err = own;
         return own.status;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "annotate/annotate_group.h"
-#include "tools/backend.h"
 #include "base/random.h"
 
 tfc_place *tfc_group_add_place(tfc_group *group, int64_t work, tfc_error *err)
@@ -89,8 +88,8 @@ static tfc_status mark_allowed(tfc_group *group, tfc_work *work, tfc_error *err)
             tfc_error own;
             tfc_error_init(&own);
             bool chain = false;
-            allowed = plan->tool->backend->enumerate(snippet->text, snippet->n_bytes, at, NULL, &enumerating,
-                                            &work->proposals[i], &own);
+            allowed = tfc_tool_enumerate(plan->tool, snippet->text, snippet->n_bytes, at, NULL, &enumerating,
+                                         &work->proposals[i], &own);
             tfc_status status = own.status;
             if (status == TFC_OK && allowed) status = tfc_chain_enumerate(group, work, i, &chain, &own);
             if (status != TFC_OK) {

@@ -3,6 +3,7 @@
 
 #include "tools/calendar.h"
 #include "tools/number.h"
+#include "tools/pattern.h"
 
 static bool is_letter(char c)
 {
@@ -132,6 +133,8 @@ bool tfc_tool_wants_text(const tfc_tool *tool, const char *text, size_t n, const
         return window_search(text, n, &n_numbers) || says_result(text, n) || (n_numbers >= 3 && draw < 0.01);
     case TFC_HEURISTIC_CALENDAR:
         return tfc_calendar_valid(date);
+    case TFC_HEURISTIC_PATTERN:
+        return tfc_pattern_found(tool->text_pattern, text, n);
     case TFC_HEURISTIC_NONE:
     default:
         return true;
@@ -228,6 +231,9 @@ bool tfc_tool_place_allowed(const tfc_tool *tool, const char *text, size_t n, si
         if (tfc_blank_length(text, n, at) == 0 && is_joined(text, n, before)) return false;
     }
     size_t start = skip_blanks(text, n, at);
+    if (tool->places == TFC_PLACES_PATTERN)
+        return (start > at || at == 0 || word_end(text, at, at - 1) < at) &&
+               tfc_pattern_at(tool->place_pattern, text, n, start);
     if (tool->places != TFC_PLACES_NUMBERS && is_date_word(text, n, start)) return true;
     if (tool->places == TFC_PLACES_DATES) return false;
     tfc_number number;

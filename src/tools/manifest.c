@@ -1,24 +1,11 @@
-/* Reading manifests. Every field is checked, unknown ones are refused, and demonstrations must give their
- * input back when their calls are taken out: a slip there would spoil every prompt in silence. */
-#include "tools/manifest.h"
-
-#include "base/json.h"
+/* Reading manifests. Every field is checked and unknown ones are refused. */
 #include "tools/args_json.h"
 #include "tools/backend.h"
+#include "tools/manifest_inside.h"
+#include "tools/pattern.h"
 
-/* What the fields stand on while a manifest is read. */
-typedef struct manifest {
-    tfc_json *root;
-    tfc_arena *arena;
-    tfc_tool *tool;
-    const char *folder; /* what relative paths are seen from, or NULL */
-    tfc_error *err;
-    bool alone; /* a demonstration holds calls of this tool alone */
-} manifest;
-
-/* A word of a field that allows a few: its place in the NULL-terminated list. */
-static tfc_status read_word(manifest *m, tfc_json *object, const char *key, const char *const *words,
-                            int *out, bool *found)
+tfc_status tfc_manifest_word(tfc_manifest *m, tfc_json *object, const char *key, const char *const *words,
+                             int *out, bool *found)
 {
     const char *text;
     tfc_status status = tfc_json_get_text(object, key, &text, NULL, found, m->err);
@@ -35,8 +22,8 @@ static tfc_status read_word(manifest *m, tfc_json *object, const char *key, cons
     return tfc_fail(m->err, TFC_EFORMAT, "%s: one of %s expected, not '%.80s'", key, known, text);
 }
 
-/* A string without NUL bytes, copied; empty ones are refused. */
-static tfc_status read_text(manifest *m, tfc_json *object, const char *key, const char **out, bool *found)
+tfc_status tfc_manifest_text(tfc_manifest *m, tfc_json *object, const char *key, const char **out,
+                             bool *found)
 {
     const char *text;
     size_t n;
@@ -48,106 +35,7 @@ static tfc_status read_text(manifest *m, tfc_json *object, const char *key, cons
     return *out ? TFC_OK : tfc_fail_memory(m->err, key);
 }
 
-/* The names whose calls a demonstration may hold: the tool's own, then those of `after`. */
-static tfc_status demonstrated_names(manifest *m, const char *const **names, size_t *n)
-{
-    const char **list = tfc_arena_alloc(m->arena, m->tool->n_after + 1, sizeof *list);
-    if (!list) return tfc_fail_memory(m->err, "names");
-    list[0] = m->tool->name;
-    for (size_t i = 0; i < m->tool->n_after; i++) list[i + 1] = m->tool->after[i];
-    *names = list;
-    *n = m->tool->n_after + 1;
-    return TFC_OK;
-}
-
-/* The calls of a demonstration: bare, the tool's own legal under the form of its arguments, and at least one
- * of these. */
-static tfc_status check_calls(manifest *m, const char *output, const char *const *names, size_t n_names)
-{
-    const tfc_grammar *grammar = tfc_grammar_args(m->tool->args_form);
-    size_t n = strlen(output), n_calls = 0, n_others = 0, n_name = strlen(m->tool->name);
-    tfc_call_span span;
-    for (size_t at = 0; tfc_calls_scan(output, n, at, names, n_names, &span); at = span.end) {
-        int length = (int)(span.end - span.begin < 100 ? span.end - span.begin : 100);
-        if (span.has_arrow)
-            return tfc_fail(m->err, TFC_EFORMAT, "output: '%.*s' holds a result; write the call alone",
-                            length, output + span.begin);
-        if (span.name_end - span.name != n_name || memcmp(output + span.name, m->tool->name, n_name) != 0) {
-            n_others++;
-            continue;
-        }
-        n_calls++;
-        uint32_t state =
-            tfc_grammar_feed(grammar, grammar->start, output + span.args, span.args_end - span.args);
-        state = tfc_grammar_feed(grammar, state, ")", 1);
-        if (!grammar->accepts(grammar->context, state))
-            return tfc_fail(m->err, TFC_EFORMAT, "output: the arguments of '%.*s' are not of the tool's form",
-                            length, output + span.begin);
-    }
-    if (n_calls == 0)
-        return tfc_fail(m->err, TFC_EFORMAT, "output holds no call of the form [%s(…)]", m->tool->name);
-    m->alone = m->alone || n_others == 0;
-    return TFC_OK;
-}
-
-static tfc_status check_demonstration(manifest *m, const tfc_demonstration *d)
-{
-    if (d->date && !tfc_calendar_valid(d->date))
-        return tfc_fail(m->err, TFC_EFORMAT, "date: '%.40s' is no date of the form YYYY-MM-DD", d->date);
-    const char *const *names = NULL;
-    size_t n, n_names = 0;
-    tfc_status status = demonstrated_names(m, &names, &n_names);
-    if (status == TFC_OK) status = check_calls(m, d->output, names, n_names);
-    if (status != TFC_OK) return status;
-    char *plain;
-    status = tfc_calls_strip(d->output, strlen(d->output), names, n_names, &plain, &n, m->err);
-    if (status != TFC_OK) return status;
-    if (n != strlen(d->input) || memcmp(plain, d->input, n) != 0)
-        status = tfc_fail(
-            m->err, TFC_EFORMAT,
-            "output without its calls is not the input (or a call in it does not parse): '%.120s'", plain);
-    tfc_text_free(plain);
-    return status;
-}
-
-static tfc_status read_demonstration(manifest *m, tfc_json *entry, tfc_demonstration *out)
-{
-    static const char *const keys[] = {"input", "output", "date", NULL};
-    bool dated;
-    if (!json_object_is_type(entry, json_type_object))
-        return tfc_fail(m->err, TFC_EFORMAT, "object expected");
-    tfc_status status = tfc_json_only_keys(entry, keys, m->err);
-    if (status == TFC_OK) status = read_text(m, entry, "input", &out->input, NULL);
-    if (status == TFC_OK) status = read_text(m, entry, "output", &out->output, NULL);
-    if (status == TFC_OK) status = read_text(m, entry, "date", &out->date, &dated);
-    return status == TFC_OK ? check_demonstration(m, out) : status;
-}
-
-static tfc_status read_demonstrations(manifest *m, const char *key, const tfc_demonstration **out,
-                                      size_t *n_out, bool *found)
-{
-    tfc_json *array;
-    tfc_status status = tfc_json_get_array(m->root, key, &array, found, m->err);
-    if (status != TFC_OK || (found && !*found)) return status;
-    size_t n = json_object_array_length(array);
-    m->alone = false;
-    if (n == 0) return tfc_fail(m->err, TFC_EFORMAT, "%s is empty", key);
-    tfc_demonstration *list = tfc_arena_alloc(m->arena, n, sizeof *list);
-    if (!list) return tfc_fail_memory(m->err, key);
-    for (size_t i = 0; i < n; i++) {
-        status = read_demonstration(m, json_object_array_get_idx(array, i), &list[i]);
-        if (status != TFC_OK) {
-            tfc_error_prefix(m->err, "%s[%zu]", key, i);
-            return status;
-        }
-    }
-    if (!m->alone) return tfc_fail(m->err, TFC_EFORMAT, "%s: one must do without other tools", key);
-    *out = list;
-    *n_out = n;
-    return TFC_OK;
-}
-
-static tfc_status read_number(manifest *m, const char *key, double low, double high, double *out)
+static tfc_status read_number(tfc_manifest *m, const char *key, double low, double high, double *out)
 {
     bool found;
     double value = *out;
@@ -159,7 +47,7 @@ static tfc_status read_number(manifest *m, const char *key, double low, double h
     return TFC_OK;
 }
 
-static tfc_status read_count(manifest *m, const char *key, int64_t high, int64_t fallback, int64_t *out)
+static tfc_status read_count(tfc_manifest *m, const char *key, int64_t high, int64_t fallback, int64_t *out)
 {
     bool found;
     *out = fallback;
@@ -167,7 +55,7 @@ static tfc_status read_count(manifest *m, const char *key, int64_t high, int64_t
 }
 
 /* Thresholds and counts; the paper's defaults (Appendix A). */
-static tfc_status read_numbers(manifest *m)
+static tfc_status read_numbers(tfc_manifest *m)
 {
     tfc_tool *tool = m->tool;
     int64_t k, count, bytes;
@@ -186,7 +74,7 @@ static tfc_status read_numbers(manifest *m)
 }
 
 /* "backend": {"type": NAME, the type's own fields}, or the name alone. */
-static tfc_status read_backend(manifest *m)
+static tfc_status read_backend(tfc_manifest *m)
 {
     tfc_tool *tool = m->tool;
     tfc_json *json = json_object_object_get(m->root, "backend");
@@ -216,8 +104,20 @@ static tfc_status read_backend(manifest *m)
     return status;
 }
 
+/* "propose": the manifest's own rules for arguments take the place of the backend's. */
+static tfc_status read_propose(tfc_manifest *m)
+{
+    tfc_json *json;
+    if (!json_object_object_get_ex(m->root, "propose", &json)) return TFC_OK;
+    if (m->tool->enumerates) return tfc_fail(m->err, TFC_EFORMAT, "propose beside enumerate: one of them");
+    m->tool->enumerates = true;
+    tfc_status status = tfc_propose_read(m->tool, json, m->arena, m->err);
+    if (status != TFC_OK) tfc_error_prefix(m->err, "propose");
+    return status;
+}
+
 /* "args": {"form", "schema", "order"}. */
-static tfc_status read_args(manifest *m, tfc_json *args)
+static tfc_status read_args(tfc_manifest *m, tfc_json *args)
 {
     static const char *const forms[] = {"none", "expression", "text", "dates", NULL};
     static const char *const keys[] = {"form", "schema", "order", NULL};
@@ -225,7 +125,7 @@ static tfc_status read_args(manifest *m, tfc_json *args)
     bool has_schema, has_order;
     tfc_json *schema, *order = NULL;
     tfc_status status = tfc_json_only_keys(args, keys, m->err);
-    if (status == TFC_OK) status = read_word(m, args, "form", forms, &form, NULL);
+    if (status == TFC_OK) status = tfc_manifest_word(m, args, "form", forms, &form, NULL);
     if (status == TFC_OK) status = tfc_json_get_object(args, "schema", &schema, &has_schema, m->err);
     if (status == TFC_OK) status = tfc_json_get_array(args, "order", &order, &has_order, m->err);
     if (status != TFC_OK) return status;
@@ -245,12 +145,33 @@ static tfc_status read_args(manifest *m, tfc_json *args)
                : tfc_fail(m->err, TFC_EFORMAT, "the schema has no arguments: the form is 'none'");
 }
 
-static tfc_status read_choices(manifest *m)
+/* A built-in word, or an object whose one member `member` is a pattern: then *word is `by_pattern`. */
+static tfc_status read_word_or_pattern(tfc_manifest *m, const char *key, const char *const *words,
+                                       const char *member, int by_pattern, int *word,
+                                       struct tfc_pattern **pattern)
+{
+    tfc_json *json = json_object_object_get(m->root, key);
+    const char *const keys[] = {member, NULL};
+    const char *text;
+    bool found;
+    if (!json_object_is_type(json, json_type_object))
+        return tfc_manifest_word(m, m->root, key, words, word, &found);
+    *word = by_pattern;
+    tfc_status status = tfc_json_only_keys(json, keys, m->err);
+    if (status == TFC_OK) status = tfc_manifest_text(m, json, member, &text, NULL);
+    if (status == TFC_OK && !(*pattern = tfc_pattern_compile(text, m->err))) {
+        tfc_error_prefix(m->err, "%s", member);
+        status = m->err->status;
+    }
+    if (status != TFC_OK) tfc_error_prefix(m->err, "%s", key);
+    return status;
+}
+
+static tfc_status read_choices(tfc_manifest *m)
 {
     static const char *const heuristics[] = {"none", "calculator", "calendar", NULL};
     static const char *const places[] = {"any", "numbers", "dates", "dates_and_numbers", NULL};
     int heuristic = TFC_HEURISTIC_NONE, place = TFC_PLACES_ANY;
-    bool found;
     tfc_json *args;
     tfc_status status = tfc_json_get_object(m->root, "args", &args, NULL, m->err);
     if (status != TFC_OK) return status;
@@ -259,15 +180,18 @@ static tfc_status read_choices(manifest *m)
         tfc_error_prefix(m->err, "args");
         return status;
     }
-    status = read_word(m, m->root, "heuristic", heuristics, &heuristic, &found);
-    if (status == TFC_OK) status = read_word(m, m->root, "places", places, &place, &found);
+    status = read_word_or_pattern(m, "heuristic", heuristics, "pattern", TFC_HEURISTIC_PATTERN, &heuristic,
+                                  &m->tool->text_pattern);
+    if (status == TFC_OK)
+        status = read_word_or_pattern(m, "places", places, "before", TFC_PLACES_PATTERN, &place,
+                                      &m->tool->place_pattern);
     m->tool->heuristic = (tfc_heuristic)heuristic;
     m->tool->places = (tfc_places)place;
     return status;
 }
 
 /* "after": names of other tools. */
-static tfc_status read_after(manifest *m)
+static tfc_status read_after(tfc_manifest *m)
 {
     tfc_json *array;
     bool found;
@@ -289,54 +213,87 @@ static tfc_status read_after(manifest *m)
     return TFC_OK;
 }
 
-static tfc_status read_root(manifest *m)
+const char *const tfc_manifest_keys[] = {"name",
+                                         "version",
+                                         "propose",
+                                         "description",
+                                         "instruction",
+                                         "demonstrations",
+                                         "head",
+                                         "args",
+                                         "tau_s",
+                                         "tau_f",
+                                         "k",
+                                         "m",
+                                         "places",
+                                         "heuristic",
+                                         "enumerate",
+                                         "max_result_bytes",
+                                         "backend",
+                                         "after",
+                                         "deadline_ms",
+                                         "retries",
+                                         "rate_per_s",
+                                         "retry_backoff_ms",
+                                         "concurrency",
+                                         "retry_timeouts",
+                                         "cache",
+                                         "cost",
+                                         "max_failure_rate",
+                                         NULL};
+
+/* Members whose name begins with `_` and whose value is a string are comments. */
+static void drop_comments(tfc_json *object)
 {
-    static const char *const keys[] = {"name",
-                                       "description",
-                                       "instruction",
-                                       "demonstrations",
-                                       "head",
-                                       "args",
-                                       "tau_s",
-                                       "tau_f",
-                                       "k",
-                                       "m",
-                                       "places",
-                                       "heuristic",
-                                       "enumerate",
-                                       "max_result_bytes",
-                                       "backend",
-                                       "after",
-                                       "deadline_ms",
-                                       "retries",
-                                       "rate_per_s",
-                                       "retry_backoff_ms",
-                                       "concurrency",
-                                       "retry_timeouts",
-                                       "cache",
-                                       "cost",
-                                       "max_failure_rate",
-                                       NULL};
+    if (!json_object_is_type(object, json_type_object)) return;
+    struct lh_entry *entry = json_object_get_object(object)->head, *next;
+    for (; entry; entry = next) {
+        const char *name = lh_entry_k(entry);
+        next = entry->next;
+        if (*name == '_' && json_object_is_type((tfc_json *)lh_entry_v(entry), json_type_string))
+            json_object_object_del(object, name);
+    }
+}
+
+/* Of the manifest, of the objects in it and of those in its arrays; a schema's names stay what they are. */
+static void drop_all_comments(tfc_json *root)
+{
+    drop_comments(root);
+    if (!json_object_is_type(root, json_type_object)) return;
+    json_object_object_foreach(root, key, value)
+    {
+        (void)key;
+        drop_comments(value);
+        if (!json_object_is_type(value, json_type_array)) continue;
+        for (size_t i = 0; i < json_object_array_length(value); i++)
+            drop_comments(json_object_array_get_idx(value, i));
+    }
+}
+
+static tfc_status read_root(tfc_manifest *m)
+{
     tfc_tool *tool = m->tool;
     bool found;
     if (!json_object_is_type(m->root, json_type_object))
         return tfc_fail(m->err, TFC_EFORMAT, "object expected");
-    tfc_status status = tfc_json_only_keys(m->root, keys, m->err);
-    if (status == TFC_OK) status = read_text(m, m->root, "name", &tool->name, NULL);
+    tfc_status status = tfc_json_only_keys(m->root, tfc_manifest_keys, m->err);
+    if (status == TFC_OK) status = tfc_manifest_text(m, m->root, "name", &tool->name, NULL);
     if (status == TFC_OK && !tfc_call_name_valid(tool->name))
         status = tfc_fail(m->err, TFC_EFORMAT,
                           "name: '%.80s' is no name (a letter, then letters, digits, _ . -)", tool->name);
-    if (status == TFC_OK) status = read_text(m, m->root, "description", &tool->description, NULL);
-    if (status == TFC_OK) status = read_text(m, m->root, "instruction", &tool->instruction, NULL);
+    if (status == TFC_OK) status = tfc_manifest_text(m, m->root, "version", &tool->version, &found);
+    if (status == TFC_OK) status = tfc_manifest_text(m, m->root, "description", &tool->description, NULL);
+    if (status == TFC_OK) status = tfc_manifest_text(m, m->root, "instruction", &tool->instruction, NULL);
     if (status == TFC_OK) status = read_after(m);
     if (status == TFC_OK) status = read_choices(m);
     if (status == TFC_OK) status = read_numbers(m);
     if (status == TFC_OK) status = tfc_tool_limits_read(m->root, &tool->limits, m->err);
     if (status == TFC_OK) status = read_backend(m);
+    if (status == TFC_OK) status = read_propose(m);
     if (status == TFC_OK)
-        status =
-            read_demonstrations(m, "demonstrations", &tool->demonstrations, &tool->n_demonstrations, NULL);
-    if (status == TFC_OK) status = read_demonstrations(m, "head", &tool->head, &tool->n_head, &found);
+        status = tfc_manifest_demonstrations(m, "demonstrations", &tool->demonstrations,
+                                             &tool->n_demonstrations, NULL);
+    if (status == TFC_OK) status = tfc_manifest_demonstrations(m, "head", &tool->head, &tool->n_head, &found);
     return status;
 }
 
@@ -346,11 +303,12 @@ tfc_status tfc_manifest_read(const char *text, size_t n, const char *what, const
     tfc_error own;
     tfc_error_init(&own);
     *tool = (tfc_tool){0};
-    manifest m = {.folder = folder, .arena = arena, .tool = tool, .err = err ? err : &own};
+    tfc_manifest m = {.folder = folder, .arena = arena, .tool = tool, .err = err ? err : &own};
     if (n > TFC_MANIFEST_BYTES_MAX)
         return tfc_fail(err, TFC_ELIMIT, "%s: larger than %d bytes", what, TFC_MANIFEST_BYTES_MAX);
     m.root = tfc_json_parse(text, n, what, m.err);
     if (!m.root) return m.err->status;
+    drop_all_comments(m.root);
     tfc_status status = read_root(&m);
     json_object_put(m.root);
     if (status != TFC_OK) tfc_error_prefix(m.err, "%s", what);
@@ -360,4 +318,12 @@ tfc_status tfc_manifest_read(const char *text, size_t n, const char *what, const
     }
     if (status != TFC_OK) tfc_tool_close(tool);
     return status;
+}
+
+void tfc_manifest_release(tfc_tool *tool)
+{
+    tfc_pattern_free(tool->text_pattern);
+    tfc_pattern_free(tool->place_pattern);
+    tool->text_pattern = tool->place_pattern = NULL;
+    tfc_propose_release(tool);
 }

@@ -13,4 +13,10 @@ enum { TFC_MANIFEST_BYTES_MAX = 1 << 20 };
 tfc_status tfc_manifest_read(const char *text, size_t n, const char *what, const char *folder,
                              tfc_arena *arena, tfc_tool *tool, tfc_error *err);
 
+/* What a manifest's own fields hold beside the arena; tfc_tool_close does it. */
+void tfc_manifest_release(tfc_tool *tool);
+
+/* The names of its fields, NULL-terminated. */
+extern const char *const tfc_manifest_keys[];
+
 #endif

@@ -163,6 +163,7 @@ void tfc_tool_close(tfc_tool *tool)
 {
     if (tool->backend && tool->backend->close) tool->backend->close(tool);
     tool->backend = NULL;
+    tfc_manifest_release(tool);
 }
 
 /* ---- the tools of a recorded run ---- */

@@ -19,16 +19,20 @@ typedef enum tfc_places {
     TFC_PLACES_ANY,
     TFC_PLACES_NUMBERS,
     TFC_PLACES_DATES,
-    TFC_PLACES_DATES_AND_NUMBERS
+    TFC_PLACES_DATES_AND_NUMBERS,
+    TFC_PLACES_PATTERN = 100 /* before a match of the manifest's */
 } tfc_places;
 typedef enum tfc_heuristic {
     TFC_HEURISTIC_NONE,
     TFC_HEURISTIC_CALCULATOR,
-    TFC_HEURISTIC_CALENDAR
+    TFC_HEURISTIC_CALENDAR,
+    TFC_HEURISTIC_PATTERN = 100 /* a match of the manifest's */
 } tfc_heuristic;
 
 typedef struct tfc_backend_type tfc_backend_type; /* backend.h */
 typedef struct tfc_args_schema tfc_args_schema;   /* args_json.h */
+typedef struct tfc_propose_rule tfc_propose_rule; /* propose_pattern.c */
+struct tfc_pattern;                               /* pattern.h */
 
 /* What a tool's enumerating proposer is asked for, and its answer. backend->enumerate gives arguments worth
  * trying before text[at]: with `earlier` NULL those that the text before `at` suggests, else those that use
@@ -47,6 +51,7 @@ typedef struct tfc_proposals {
 
 struct tfc_tool {
     const char *name, *description;
+    const char *version;     /* what the manifest says of the tool behind it, or NULL */
     const char *instruction; /* the task sentences of P(x) */
     const tfc_demonstration *demonstrations;
     size_t n_demonstrations;
@@ -55,11 +60,14 @@ struct tfc_tool {
     size_t n_head;
     tfc_args_form args_form;
     const tfc_args_schema *schema; /* what the arguments' text stands for; NULL: the text is all there is */
-    double tau_s, tau_f; /* the paper's, Appendix A */
+    double tau_s, tau_f;           /* the paper's, Appendix A */
     int k, m;
-    tfc_heuristic heuristic;  /* which texts are candidates */
-    tfc_places places;        /* a narrowing of places that the `small` recipe uses */
-    bool enumerates;          /* its backend's enumerating proposer is used */
+    tfc_heuristic heuristic;                          /* which texts are candidates */
+    tfc_places places;                                /* a narrowing of places that the `small` recipe uses */
+    struct tfc_pattern *text_pattern, *place_pattern; /* of TFC_HEURISTIC_PATTERN and TFC_PLACES_PATTERN */
+    bool enumerates;                                  /* it has an enumerating proposer: */
+    tfc_propose_rule *rules;                          /* [n_rules] the manifest's own; none: its backend's */
+    size_t n_rules;
     const char *const *after; /* [n_after] tools whose results its arguments may use: chains */
     size_t n_after;
     size_t max_result_bytes;
@@ -78,6 +86,12 @@ void tfc_tool_close(tfc_tool *tool);
 char *tfc_tool_prompt(const tfc_tool *tool, const tfc_tools *tools, const char *x, size_t n, tfc_error *err);
 /* H: the demonstrations' outputs with finished calls, separated by blank lines, ending in a blank line. */
 char *tfc_tool_head(const tfc_tool *tool, const tfc_tools *tools, tfc_error *err);
+
+/* propose_pattern.c: arguments worth trying before text[at], by the manifest's rules or the backend's. With
+ * rules: for each in order, its matches in text[0, at) (or in `earlier`), the nearest first, at most
+ * max_numbers of them, by its templates; distinct, legal, at most max_args; true but for want of memory. */
+bool tfc_tool_enumerate(const tfc_tool *tool, const char *text, size_t n, size_t at, const char *earlier,
+                        const tfc_enumerate_params *params, tfc_proposals *out, tfc_error *err);
 
 /* calculator.c */
 /* Evaluates exactly (rational numbers of 128-bit parts, else arbitrary precision is not needed: overflow is
