@@ -7,11 +7,12 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(FASTTEXT REQUIRED IMPORTED_TARGET fasttext)
 pkg_check_modules(TEXTCAT REQUIRED IMPORTED_TARGET libexttextcat)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 
 add_library(tfc_dependencies INTERFACE)
 target_link_libraries(tfc_dependencies INTERFACE
-  PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::SQLITE PkgConfig::UTF8PROC PkgConfig::FASTTEXT PkgConfig::TEXTCAT
-  PkgConfig::ZLIB Threads::Threads m)
+  PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::SECCOMP PkgConfig::SQLITE PkgConfig::UTF8PROC PkgConfig::FASTTEXT
+  PkgConfig::TEXTCAT PkgConfig::ZLIB Threads::Threads m)
 add_library(tfc_cli_dependencies INTERFACE)
 target_link_libraries(tfc_cli_dependencies INTERFACE PkgConfig::JSONC Threads::Threads m)

@@ -4,7 +4,7 @@
 set -eu
 packages="gcc g++ make cmake pkg-config ca-certificates python3 python3-pip
 libjson-c-dev libpcre2-dev libsqlite3-dev libutf8proc-dev zlib1g-dev libcmocka-dev libgmp-dev
-libfasttext-dev libexttextcat-dev libexttextcat-data"
+libfasttext-dev libexttextcat-dev libexttextcat-data libseccomp-dev"
 [ "${1:-}" = lint ] && packages="$packages clang clang-format clang-tidy cppcheck libclang-rt-14-dev"
 
 missing=""

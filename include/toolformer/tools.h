@@ -46,6 +46,14 @@ const char *tfc_tool_manifest(const tfc_tool *tool);
 tfc_status tfc_tool_call(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
                          char **result, tfc_error *err);
 
+/* The layers of the sandbox that commands run in, as far as this machine has them (docs/TOOLS.md). */
+typedef struct tfc_sandbox_info {
+    int landlock_abi; /* 0: no Landlock */
+    bool namespaces;  /* users and processes of their own, without privileges */
+    bool seccomp;
+} tfc_sandbox_info;
+tfc_sandbox_info tfc_sandbox_get_info(void);
+
 #ifdef __cplusplus
 }
 #endif

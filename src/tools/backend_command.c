@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "tools/answer.h"
+#include "tools/args_json.h"
 #include "tools/backend.h"
 #include "tools/line_pool.h"
 
@@ -84,6 +85,8 @@ static tfc_status command_prepare(const tfc_tool *tool, tfc_error *err)
     command *self = tool->state;
     tfc_status status = TFC_OK;
     pthread_mutex_lock(&self->lock);
+    /* Only a program that ends with its call can be told how long it may compute. */
+    self->program.cpu_s = self->lines ? 0 : tool->limits.deadline_ms / 1000 + 2;
     if (!self->launcher) status = tfc_launcher_create(&self->program, &self->launcher, err);
     if (status == TFC_OK && self->lines && !self->pool) status = start_pool(self, err);
     pthread_mutex_unlock(&self->lock);
@@ -112,29 +115,33 @@ static tfc_status fill_argv(const command *self, const char *args, char ***out, 
 }
 
 /* What a finished run says. Exit 0: its output is the result. Another status without output: no result, and
- * the first line of its standard error says why. All else is a failure of the tool. */
+ * the first line of its standard error says why; a Python exception that nobody caught is no such word,
+ * though. All else is a failure of the tool. */
 static tfc_status judge(const tfc_process_output *output, char **result, tfc_error *err)
 {
     char how[100];
-    const char *text = output->out.data, *reason = output->errors;
-    size_t n = output->out.n, n_reason = strcspn(output->errors, "\n");
+    const char *text = output->out.data, *reason = output->errors.first;
+    size_t n = output->out.n;
     tfc_text_trim(&text, &n);
-    tfc_text_trim(&reason, &n_reason);
     bool exited = output->wait_status != -1 && WIFEXITED(output->wait_status);
     int code = exited ? WEXITSTATUS(output->wait_status) : -1;
     if (code == 0 && n > 0) {
         *result = tfc_text_repair(text, n);
         return *result ? TFC_OK : tfc_fail_memory(err, "a result");
     }
-    tfc_process_describe(output->wait_status, how, sizeof how);
-    char *why = tfc_text_repair(reason, n_reason);
+    bool crashed = strncmp(reason, "Traceback (most recent call last)", 33) == 0;
+    if (code == 0 || crashed) reason = output->errors.last;
+    char *why = tfc_text_repair(reason, strlen(reason));
     if (!why) return tfc_fail_memory(err, "a result");
-    tfc_status status =
-        (code == 0 || (code >= 1 && code <= 125 && n == 0 && n_reason > 0)) ? TFC_ENORESULT : TFC_EIO;
-    if (status == TFC_ENORESULT)
-        tfc_fail(err, status, "%s", n_reason ? why : "the program gave no output");
-    else
-        tfc_fail(err, status, "the program %s%s%s", how, n_reason ? ": " : "", why);
+    tfc_status status = TFC_ENORESULT;
+    if (code == 0) {
+        tfc_fail(err, status, "%s", *why ? why : "the program gave no output");
+    } else if (code >= 1 && code <= 125 && n == 0 && *why && !crashed) {
+        tfc_fail(err, status, "%s", why);
+    } else {
+        tfc_process_describe(output->wait_status, how, sizeof how);
+        status = tfc_fail(err, TFC_EIO, "the program %s%s%s", how, *why ? ": " : "", why);
+    }
     tfc_free(why);
     return status;
 }
@@ -155,19 +162,24 @@ static tfc_status call_argv(const command *self, const char *args, int64_t deadl
     return status;
 }
 
-static tfc_status call_lines(const command *self, const char *args, const tfc_tool_context *context,
+static tfc_status call_lines(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
                              int64_t deadline_ns, char **result, tfc_error *err)
 {
+    const command *self = tool->state;
     tfc_buffer body;
+    tfc_json *json;
+    tfc_status status = tfc_args_to_json(tool, args, &json, err);
+    if (status != TFC_OK) return status;
     tfc_buffer_init(&body, 0);
     tfc_buffer_puts(&body, "\"args\":");
-    tfc_buffer_json(&body, args, strlen(args));
+    tfc_buffer_puts(&body, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+    json_object_put(json);
     tfc_buffer_puts(&body, ",\"date\":");
     if (context && context->date)
         tfc_buffer_json(&body, context->date, strlen(context->date));
     else
         tfc_buffer_puts(&body, "null");
-    tfc_status status = tfc_buffer_ok(&body, "a request", err);
+    status = tfc_buffer_ok(&body, "a request", err);
     if (status == TFC_OK) status = tfc_line_pool_call(self->pool, body.data, deadline_ns, result, err);
     tfc_buffer_release(&body);
     return status;
@@ -180,7 +192,7 @@ static tfc_status command_call(const tfc_tool *tool, const char *args, const tfc
     if (!deadline_ns) deadline_ns = tfc_monotonic_ns() + (int64_t)DEADLINE_MS * 1000000;
     tfc_status status = command_prepare(tool, err);
     if (status != TFC_OK) return status;
-    return self->lines ? call_lines(self, args, context, deadline_ns, result, err)
+    return self->lines ? call_lines(tool, args, context, deadline_ns, result, err)
                        : call_argv(self, args, deadline_ns, result, err);
 }
 

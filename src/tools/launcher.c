@@ -18,31 +18,56 @@
 #include "tools/process.h"
 #include "tools/sandbox.h"
 
-enum { STACK_BYTES = 65536 };
+enum { STACK_BYTES = 65536, OPEN_FILES = 1024 };
 
 struct tfc_launcher {
     const tfc_program *program;
     char *path; /* the file */
+    tfc_sandbox sandbox;
+    char *scratch; /* with namespaces: the empty folder that each process mounts its own over */
 };
 
 /* What the child needs, and what it says when it cannot go on. */
 typedef struct launch {
     const tfc_program *program;
+    const tfc_sandbox *sandbox;
     const char *path, *scratch;
+    int64_t tasks_max; /* processes and threads of the user, as RLIMIT_NPROC counts them */
     char *const *argv, *const *environment;
     int in, out, err;   /* the child's ends; all above 2 */
     const char *failed; /* the step that failed, with its errno */
     int failed_errno;
 } launch;
 
+static char *make_scratch(tfc_error *err)
+{
+    const char *folder = getenv("TMPDIR");
+    char *path = tfc_path_join(folder && *folder == '/' ? folder : "/tmp", "toolformer-XXXXXX");
+    if (path && !mkdtemp(path)) {
+        tfc_fail_errno(err, "cannot make a scratch folder '%s'", path);
+        tfc_free(path);
+        return NULL;
+    }
+    if (!path) tfc_fail_memory(err, "a scratch folder");
+    return path;
+}
+
 tfc_status tfc_launcher_create(const tfc_program *program, tfc_launcher **launcher, tfc_error *err)
 {
-    *launcher = tfc_alloc_zero(1, sizeof **launcher);
-    if (!*launcher) return tfc_fail_memory(err, "launcher");
-    (*launcher)->program = program;
-    tfc_status status = tfc_program_locate(program, &(*launcher)->path, err);
+    tfc_error own;
+    tfc_error_init(&own);
+    err = err ? err : &own;
+    tfc_launcher *self = *launcher = tfc_alloc_zero(1, sizeof **launcher);
+    if (!self) return tfc_fail_memory(err, "launcher");
+    self->program = program;
+    tfc_status status = tfc_program_locate(program, &self->path, err);
+    if (status == TFC_OK) status = tfc_sandbox_prepare(&self->sandbox, program, self->path, err);
+    if (status == TFC_OK && self->sandbox.namespaces) {
+        self->scratch = make_scratch(err);
+        if (!self->scratch) status = err->status;
+    }
     if (status != TFC_OK) {
-        tfc_launcher_free(*launcher);
+        tfc_launcher_free(self);
         *launcher = NULL;
     }
     return status;
@@ -51,14 +76,32 @@ tfc_status tfc_launcher_create(const tfc_program *program, tfc_launcher **launch
 void tfc_launcher_free(tfc_launcher *launcher)
 {
     if (!launcher) return;
+    if (launcher->scratch) rmdir(launcher->scratch);
+    tfc_sandbox_release(&launcher->sandbox);
+    tfc_free(launcher->scratch);
     tfc_free(launcher->path);
     tfc_free(launcher);
 }
 
+/* Never above what the host itself may. */
 static bool limit(int resource, int64_t value)
 {
-    const struct rlimit both = {(rlim_t)value, (rlim_t)value};
+    struct rlimit both;
+    if (getrlimit((__rlimit_resource_t)resource, &both) != 0) return false;
+    if (both.rlim_max != RLIM_INFINITY && both.rlim_max < (rlim_t)value) value = (int64_t)both.rlim_max;
+    both = (struct rlimit){(rlim_t)value, (rlim_t)value};
     return setrlimit((__rlimit_resource_t)resource, &both) == 0;
+}
+
+/* A namespace counts its own tasks; without one all of the user's count, so that there are as many as run now
+ * anywhere, and the program's. */
+static int64_t tasks_max(const tfc_launcher *launcher)
+{
+    long long running = 0;
+    FILE *file = launcher->sandbox.namespaces ? NULL : fopen("/proc/loadavg", "re");
+    if (file && fscanf(file, "%*s %*s %*s %*d/%lld", &running) != 1) running = 1000;
+    if (file) fclose(file);
+    return running + launcher->program->processes_max;
 }
 
 /* Ignored signals stay ignored over an exec, handlers would run in the host's memory. */
@@ -74,12 +117,20 @@ static const char *enter(launch *self)
     const tfc_program *program = self->program;
     if (setsid() < 0) return "make a session";
     if (dup2(self->in, 0) < 0 || dup2(self->out, 1) < 0 || dup2(self->err, 2) < 0) return "set up the pipes";
-    if (chdir(self->scratch) != 0) return "enter the scratch folder";
     if (syscall(SYS_close_range, 3, ~0U, 0) != 0) return "close descriptors";
+    /* The first to go where memory is short; refused where the host is to be spared itself, which is fine. */
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, "1000", 4) < 4) errno = 0;
+    if (fd >= 0) close(fd);
+    const char *failed = tfc_sandbox_enter_namespaces(self->sandbox, self->scratch);
+    if (failed) return failed;
+    if (chdir(self->scratch) != 0) return "enter the scratch folder";
     if (!limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, program->file_bytes) ||
-        !limit(RLIMIT_AS, program->memory_bytes))
+        !limit(RLIMIT_AS, program->memory_bytes) || !limit(RLIMIT_NOFILE, OPEN_FILES) ||
+        !limit(RLIMIT_NPROC, self->tasks_max) || !limit(RLIMIT_MSGQUEUE, 0) ||
+        (program->cpu_s && !limit(RLIMIT_CPU, program->cpu_s)))
         return "set limits";
-    return NULL;
+    return tfc_sandbox_enter(self->sandbox, self->scratch);
 }
 
 static int child_main(void *context)
@@ -128,8 +179,8 @@ static tfc_status fork_program(launch *self, tfc_process *process, tfc_error *er
     sigfillset(&all);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = clone(child_main, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, self,
-                      &process->pidfd);
+    int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | tfc_sandbox_clone_flags(self->sandbox);
+    pid_t pid = clone(child_main, stack + STACK_BYTES, flags, self, &process->pidfd);
     int saved = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_setcancelstate(cancel, NULL);
@@ -142,32 +193,22 @@ static tfc_status fork_program(launch *self, tfc_process *process, tfc_error *er
     return tfc_fail_errno(err, "cannot %s ('%s')", self->failed, self->path);
 }
 
-static char *make_scratch(tfc_error *err)
-{
-    const char *folder = getenv("TMPDIR");
-    char *path = tfc_path_join(folder && *folder == '/' ? folder : "/tmp", "toolformer-XXXXXX");
-    if (path && !mkdtemp(path)) {
-        tfc_fail_errno(err, "cannot make a scratch folder '%s'", path);
-        tfc_free(path);
-        return NULL;
-    }
-    if (!path) tfc_fail_memory(err, "a scratch folder");
-    return path;
-}
-
 static tfc_status start_in(tfc_process *process, const tfc_launcher *launcher, char *const *argv,
                            int pipes[3][2], tfc_error *err)
 {
     char **environment = NULL;
-    process->scratch = make_scratch(err);
-    if (!process->scratch) return err ? err->status : TFC_EIO;
-    tfc_status status = tfc_program_environment(launcher->program, process->scratch, &environment, err);
+    const char *scratch = launcher->scratch;
+    if (!scratch) scratch = process->scratch = make_scratch(err);
+    if (!scratch) return err->status;
+    tfc_status status = tfc_program_environment(launcher->program, scratch, &environment, err);
     if (status != TFC_OK) return status;
     for (int i = 0; i < 3; i++)
         if (!make_pipe(pipes[i])) status = tfc_fail_errno(err, "cannot make a pipe");
     launch self = {.program = launcher->program,
+                   .sandbox = &launcher->sandbox,
                    .path = launcher->path,
-                   .scratch = process->scratch,
+                   .scratch = scratch,
+                   .tasks_max = tasks_max(launcher),
                    .argv = argv,
                    .environment = environment,
                    .in = pipes[0][0],
@@ -182,6 +223,9 @@ tfc_status tfc_process_start(tfc_process *process, const tfc_launcher *launcher,
                              tfc_error *err)
 {
     *process = (tfc_process){.in = -1, .out = -1, .err = -1, .pidfd = -1};
+    tfc_error own;
+    tfc_error_init(&own);
+    err = err ? err : &own;
     int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
     tfc_status status = start_in(process, launcher, argv, pipes, err);
     if (status != TFC_OK) {

@@ -13,7 +13,7 @@
 
 #include "tools/answer.h"
 
-enum { PROCESSES_MAX = 64, READ_BYTES = 65536, ERRORS_BYTES = 200, IDLE_MS = 600000, GRACE_MS = 100 };
+enum { PROCESSES_MAX = 64, READ_BYTES = 65536, HOW_BYTES = 400, IDLE_MS = 600000, GRACE_MS = 100 };
 
 typedef struct worker worker;
 
@@ -33,14 +33,12 @@ typedef struct line_call {
 struct worker {
     tfc_process process;
     int n_calls;
-    bool alone;                /* its one call is sent for the second time */
-    int64_t answered;          /* since its start */
-    tfc_buffer out;            /* requests not yet written */
-    size_t written;            /* bytes of `out` */
-    tfc_buffer in;             /* an unfinished line */
-    char errors[ERRORS_BYTES]; /* the end of its last line on standard error */
-    size_t n_errors;
-    bool line_ended;
+    bool alone;       /* its one call is sent for the second time */
+    int64_t answered; /* since its start */
+    tfc_buffer out;   /* requests not yet written */
+    size_t written;   /* bytes of `out` */
+    tfc_buffer in;    /* an unfinished line */
+    tfc_last_words errors;
 };
 
 struct tfc_line_pool {
@@ -86,12 +84,12 @@ static void end_process(worker *w, bool by_itself, char *how, size_t n_how)
     bool over = poll(&ended, 1, by_itself ? GRACE_MS : 0) == 1;
     tfc_process_end(&w->process, &status);
     if (over) tfc_process_describe(status, end, sizeof end);
-    snprintf(how, n_how, "%s%s%.*s", end, w->n_errors ? ": " : "", (int)w->n_errors, w->errors);
+    snprintf(how, n_how, "%s%s%s", end, *w->errors.last ? ": " : "", w->errors.last);
     tfc_buffer_release(&w->out);
     tfc_buffer_release(&w->in);
     w->answered = 0;
-    w->n_errors = w->written = 0;
-    w->line_ended = false;
+    w->written = 0;
+    w->errors = (tfc_last_words){0};
 }
 
 /* The process is of no more use. reason: "was killed because …"; NULL: it ended by itself. Its calls fail, or
@@ -99,7 +97,7 @@ static void end_process(worker *w, bool by_itself, char *how, size_t n_how)
  * before. */
 static void give_up(tfc_line_pool *pool, worker *w, const char *reason)
 {
-    char how[ERRORS_BYTES + 100];
+    char how[HOW_BYTES];
     bool innocent = w->n_calls > 1 || (w->answered > 0 && !reason);
     end_process(w, !reason, how, sizeof how);
     for (line_call *call = pool->calls, *next; call; call = next) {
@@ -185,24 +183,13 @@ static void read_answers(tfc_line_pool *pool, worker *w)
     if (*reason) give_up(pool, w, reason);
 }
 
-/* Keeps the beginning of the last line. */
 static void read_errors(tfc_line_pool *pool, worker *w)
 {
     ssize_t n = read(w->process.err, pool->chunk, READ_BYTES);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-        close(w->process.err);
-        w->process.err = -1;
-    }
-    for (ssize_t i = 0; i < n; i++) {
-        char c = pool->chunk[i];
-        if (c == '\n') {
-            w->line_ended = true;
-            continue;
-        }
-        if (w->line_ended) w->n_errors = 0;
-        w->line_ended = false;
-        if (w->n_errors < sizeof w->errors) w->errors[w->n_errors++] = (unsigned char)c < ' ' ? ' ' : c;
-    }
+    if (n > 0) tfc_last_words_add(&w->errors, pool->chunk, (size_t)n);
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return;
+    if (w->process.err >= 0) close(w->process.err);
+    w->process.err = -1;
 }
 
 static void write_requests(tfc_line_pool *pool, worker *w)
@@ -337,7 +324,7 @@ static void serve(tfc_line_pool *pool)
 static void *pool_main(void *context)
 {
     tfc_line_pool *pool = context;
-    char how[ERRORS_BYTES + 100];
+    char how[HOW_BYTES];
     while (take_queue(pool)) {
         expire(pool);
         assign(pool);

@@ -88,6 +88,27 @@ void tfc_process_describe(int wait_status, char *out, size_t n)
         snprintf(out, n, "exited with status %d", WEXITSTATUS(wait_status));
 }
 
+void tfc_last_words_add(tfc_last_words *words, const char *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool ends = bytes[i] == '\n';
+        char c = (unsigned char)bytes[i] < ' ' ? ' ' : bytes[i];
+        if (ends) {
+            words->first_ended = words->first_ended || words->n_first > 0;
+            words->last_ended = true;
+            continue;
+        }
+        if (!words->first_ended && words->n_first < sizeof words->first - 1)
+            words->first[words->n_first++] = c;
+        if (words->last_ended) {
+            memset(words->last, 0, sizeof words->last);
+            words->n_last = 0;
+        }
+        words->last_ended = false;
+        if (words->n_last < sizeof words->last - 1) words->last[words->n_last++] = c;
+    }
+}
+
 /* What one run stands on. */
 typedef struct run {
     tfc_process process;
@@ -113,16 +134,13 @@ static bool take_out(run *self)
     return n <= 0 || tfc_buffer_append(&self->output->out, self->chunk, (size_t)n);
 }
 
-static void take_errors(run *self)
+/* One read; false when there was nothing. */
+static bool take_errors(run *self)
 {
-    tfc_process_output *output = self->output;
     ssize_t n = read(self->process.err, self->chunk, READ_BYTES);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) close_end(&self->process.err);
-    size_t room = sizeof output->errors - 1 - output->n_errors;
-    size_t taken = n <= 0 ? 0 : (size_t)n < room ? (size_t)n : room;
-    memcpy(output->errors + output->n_errors, self->chunk, taken);
-    output->n_errors += taken;
-    output->errors[output->n_errors] = '\0';
+    if (n > 0) tfc_last_words_add(&self->output->errors, self->chunk, (size_t)n);
+    return n > 0;
 }
 
 /* Everything that is still in the pipes of an ended process, up to the caps: a pipe holds 64 KiB to 1 MiB,
@@ -135,11 +153,7 @@ static bool drain(run *self)
         within = take_out(self);
         if (self->output->out.n == before) break;
     }
-    for (int i = 0; i < 16 && self->process.err >= 0; i++) {
-        size_t before = self->output->n_errors;
-        take_errors(self);
-        if (self->output->n_errors == before) break;
-    }
+    for (int i = 0; i < 16 && self->process.err >= 0 && take_errors(self); i++) continue;
     return within;
 }
 
@@ -170,8 +184,7 @@ tfc_status tfc_process_run(const tfc_launcher *launcher, char *const *argv, cons
 {
     run self = {.output = output, .input = input, .n_input = n_input};
     tfc_buffer_init(&output->out, out_max);
-    output->n_errors = 0;
-    output->errors[0] = '\0';
+    output->errors = (tfc_last_words){0};
     output->wait_status = -1;
     self.chunk = tfc_alloc(READ_BYTES, 1);
     if (!self.chunk) return tfc_fail_memory(err, "a tool's output");

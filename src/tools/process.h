@@ -34,11 +34,18 @@ void tfc_process_end(tfc_process *process, int *wait_status);
 /* One write without SIGPIPE; like write(2). */
 ssize_t tfc_pipe_write(int fd, const void *bytes, size_t n);
 
+/* What a program wrote to its standard error: the first and the last line, cut. A zeroed struct is ready. */
+typedef struct tfc_last_words {
+    char first[200], last[200]; /* NUL-terminated; control characters are blanks */
+    size_t n_first, n_last;
+    bool first_ended, last_ended;
+} tfc_last_words;
+void tfc_last_words_add(tfc_last_words *words, const char *bytes, size_t n);
+
 /* What one run of a program gave. */
 typedef struct tfc_process_output {
-    tfc_buffer out;   /* its standard output */
-    char errors[400]; /* the beginning of its standard error, whole lines or not */
-    size_t n_errors;
+    tfc_buffer out; /* its standard output */
+    tfc_last_words errors;
     int wait_status; /* as by waitpid */
 } tfc_process_output;
 

@@ -24,6 +24,7 @@ typedef struct tfc_program {
     int64_t memory_bytes;  /* address space of each process */
     int64_t file_bytes;    /* of a file that it writes, and of its scratch folder */
     int64_t processes_max; /* processes and threads together */
+    int64_t cpu_s;         /* seconds of computing; 0: any number. No field of a manifest */
 } tfc_program;
 
 /* The keys that tfc_program_read takes from a backend's object; NULL-terminated. */

@@ -21,7 +21,7 @@ static tfc_status read_backend(const char *backend)
     char manifest[2048];
     int n = snprintf(manifest, sizeof manifest,
                      "{\"name\": \"T\", \"description\": \"d\", \"instruction\": \"i\", "
-                     "\"args\": {\"form\": \"text\"}, \"demonstrations\": "
+                     "\"args\": {\"form\": \"text\"}, \"retries\": 0, \"demonstrations\": "
                      "[{\"input\": \"a b\", \"output\": \"a [T(x)] b\"}], \"backend\": %s}",
                      backend);
     tfc_error_init(&err);
@@ -66,6 +66,8 @@ static void test_exits(void **state)
     expect_call("exit 0", NULL, TFC_ENORESULT, "the program gave no output");
     expect_call("exit 1", NULL, TFC_EIO, "the program exited with status 1");
     expect_call("echo half; echo so >&2; exit 3", NULL, TFC_EIO, "the program exited with status 3: so");
+    expect_call("echo 'Traceback (most recent call last):' >&2; echo 'E: x' >&2; exit 1", NULL, TFC_EIO,
+                "the program exited with status 1: E: x");
     expect_call("echo so >&2; exit 126", NULL, TFC_EIO, "the program exited with status 126: so");
     release();
 }
