@@ -207,27 +207,65 @@ static bool folder_is_shared(const char *folder)
     return strncmp(real, folder, n) == 0 && (real[n] == '\0' || real[n] == '/');
 }
 
-/* A file that belongs to the program, and the folder it stands in. Of a Python environment, all of it. */
+static bool put_beside(tfc_sandbox *sandbox, const char *prefix, const char *name)
+{
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/%s", prefix, name);
+    return access(path, F_OK) != 0 || put_rule(sandbox, path, RUN, false);
+}
+
+/* The folder of a program, and what an installation keeps beside it: PREFIX/bin has PREFIX/lib; a Python
+ * environment and a version manager's shims have all of their prefix. */
+static bool put_folder(tfc_sandbox *sandbox, const char *path)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (!slash || slash == folder) return true;
+    *slash = '\0';
+    if (!folder_is_shared(folder) && !put_rule(sandbox, folder, RUN, false)) return false;
+    slash = strrchr(folder, '/');
+    if (!slash || slash == folder) return true;
+    bool bin = strcmp(slash, "/bin") == 0, shims = strcmp(slash, "/shims") == 0;
+    *slash = '\0';
+    char config[PATH_MAX + 16];
+    snprintf(config, sizeof config, "%s/pyvenv.cfg", folder);
+    if ((shims || access(config, F_OK) == 0) && !folder_is_shared(folder))
+        return put_rule(sandbox, folder, RUN, false);
+    return !bin || (put_beside(sandbox, folder, "lib") && put_beside(sandbox, folder, "lib64") &&
+                    put_beside(sandbox, folder, "libexec"));
+}
+
 static bool put_own(tfc_sandbox *sandbox, const char *path)
 {
-    char real[PATH_MAX], config[PATH_MAX + 16];
+    char real[PATH_MAX];
     if (!realpath(path, real)) return true;
-    if (!put_rule(sandbox, real, RUN, true)) return false;
-    const char *both[] = {path, real};
-    for (int i = 0; i < 2; i++) {
-        char folder[PATH_MAX];
-        snprintf(folder, sizeof folder, "%s", both[i]);
-        char *slash = strrchr(folder, '/');
-        if (!slash || slash == folder) continue;
-        *slash = '\0';
-        if (!folder_is_shared(folder) && !put_rule(sandbox, folder, RUN, false)) return false;
-        slash = strrchr(folder, '/');
-        if (!slash || slash == folder) continue;
-        *slash = '\0';
-        snprintf(config, sizeof config, "%s/pyvenv.cfg", folder);
-        if (access(config, F_OK) == 0 && !put_rule(sandbox, folder, RUN, false)) return false;
-    }
-    return true;
+    return put_rule(sandbox, real, RUN, false) && put_folder(sandbox, path) && put_folder(sandbox, real);
+}
+
+/* What `#!` at a script's beginning names, and what `env` there looks up. */
+static bool put_interpreter(tfc_sandbox *sandbox, const char *path)
+{
+    char line[256] = "", *word;
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(line, 1, sizeof line - 1, file) : 0;
+    if (file) fclose(file);
+    line[n] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    if (strncmp(line, "#!", 2) != 0) return true;
+    char *state;
+    word = strtok_r(line + 2, " \t", &state);
+    if (!word || !put_own(sandbox, word)) return word == NULL;
+    const char *name = strrchr(word, '/');
+    char *looked_up = name && strcmp(name, "/env") == 0 ? strtok_r(NULL, " \t", &state) : NULL;
+    if (!looked_up) return true;
+    const char *const argv[] = {looked_up};
+    const tfc_program program = {.argv = argv, .n_argv = 1};
+    char *found;
+    if (tfc_program_locate(&program, &found, NULL) != TFC_OK) return true;
+    bool fine = put_own(sandbox, found);
+    tfc_free(found);
+    return fine;
 }
 
 static bool put_rules(tfc_sandbox *sandbox, const tfc_program *program, const char *path)
@@ -236,10 +274,10 @@ static bool put_rules(tfc_sandbox *sandbox, const tfc_program *program, const ch
     size_t n_network = sizeof network_rules / sizeof *network_rules;
     size_t n_folder = program->folder ? strlen(program->folder) : 0;
     sandbox->n_rules_capacity =
-        n_system + n_network + program->n_read + program->n_write + 6 * (program->n_argv + 1);
+        n_system + n_network + program->n_read + program->n_write + 9 * (program->n_argv + 3);
     sandbox->rules = tfc_arena_alloc(&sandbox->arena, sandbox->n_rules_capacity, sizeof *sandbox->rules);
     if (!sandbox->rules) return false;
-    bool fine = put_own(sandbox, path);
+    bool fine = put_own(sandbox, path) && put_interpreter(sandbox, path);
     for (size_t i = 0; i < n_system; i++) sandbox->rules[sandbox->n_rules++] = system_rules[i];
     for (size_t i = 0; i < n_network && program->network; i++)
         sandbox->rules[sandbox->n_rules++] = network_rules[i];
