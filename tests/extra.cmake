@@ -1,5 +1,21 @@
 add_subdirectory(fuzz)
 
+# The programs of examples/: public headers only.
+file(GLOB examples CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/*.c)
+foreach(file ${examples})
+  get_filename_component(name ${file} NAME_WE)
+  add_executable(example_${name} ${file})
+  target_link_libraries(example_${name} PRIVATE tfc tfc_flags)
+endforeach()
+add_test(NAME unit/example_own_tool_in_c COMMAND example_own_tool_in_c 1987)
+set_tests_properties(unit/example_own_tool_in_c PROPERTIES LABELS unit PASS_REGULAR_EXPRESSION "^MCMLXXXVII\n$")
+add_test(NAME unit/example_own_tool_in_c_refuses COMMAND example_own_tool_in_c 4000)
+set_tests_properties(unit/example_own_tool_in_c_refuses PROPERTIES LABELS unit PASS_REGULAR_EXPRESSION
+  "own_tool: argument number: at most 3999 expected, not '4000'")
+add_test(NAME model/example_own_tool_in_c COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/model/own_tool_in_c.sh
+  $<TARGET_FILE:example_own_tool_in_c>)
+set_tests_properties(model/example_own_tool_in_c PROPERTIES LABELS model SKIP_RETURN_CODE 77 TIMEOUT 300)
+
 # Cases of the command line: a script and what it prints (tests/cli/run.sh).
 if(TARGET toolformer)
   file(GLOB cases CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cli/cases/*.sh)

@@ -54,6 +54,31 @@ typedef struct tfc_sandbox_info {
 } tfc_sandbox_info;
 tfc_sandbox_info tfc_sandbox_get_info(void);
 
+/* ---- tools that are functions of the program ---- */
+
+/* What a call asks for. All texts are borrowed until the function returns. */
+typedef struct tfc_tool_request {
+    const char *args;      /* as they stand in the text */
+    const char *args_json; /* the same as a checked JSON object, where the manifest has a schema; else NULL */
+    const char *date;      /* "YYYY-MM-DD", or NULL */
+    int64_t deadline_ns;   /* on CLOCK_MONOTONIC; 0: none. What comes later counts as TFC_ETIMEOUT */
+} tfc_tool_request;
+
+/* Answers one call. TFC_OK: *text is the result. TFC_ENORESULT: these arguments have none, and *text may say
+ * why. TFC_EIO: the tool failed for now (the call is tried again as the manifest allows); other statuses: it
+ * failed. *text is NUL-terminated and allocated by malloc (strdup, asprintf); the library frees it. Several
+ * threads may be in the function at once, at most "concurrency" of the manifest through a tfc_runner; it may
+ * not call the registry's or runner's _free. */
+typedef tfc_status tfc_tool_function(void *context, const tfc_tool_request *request, char **text);
+
+/* Adds a tool to the registry; examples/own_tool_in_c.c shows one. manifest: JSON text whose "backend" is
+ * "function"; copied. `context` is handed to the function as it is and must outlive the registry. Results are
+ * cached across runs only where the manifest has a "version". Not thread-safe: add before others use the
+ * registry. TFC_EFORMAT or TFC_EINVAL: what is wrong with the manifest; TFC_ECONFLICT: a tool has that name;
+ * the registry is then as it was. */
+tfc_status tfc_tools_add_function(tfc_tools *tools, const char *manifest, tfc_tool_function *function,
+                                  void *context, tfc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -50,6 +50,7 @@ static const tfc_backend_type *const types[] = {
     &tfc_backend_calendar,
     &tfc_backend_datecalc,
     &tfc_backend_command,
+    &tfc_backend_function,
 };
 
 const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known)

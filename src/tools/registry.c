@@ -20,17 +20,50 @@ static const struct {
 enum { N_BUILTINS = sizeof builtins / sizeof *builtins, TOOLS_MAX = 1000 };
 
 struct tfc_tools {
-    tfc_arena arena; /* all that the tools point to */
-    size_t n;
-    tfc_tool tools[];
+    tfc_arena arena; /* all that the tools point to, and the tools */
+    size_t n, capacity;
+    tfc_tool **tools;
 };
+
+static tfc_status append(tfc_tools *tools, tfc_tool *tool, tfc_error *err)
+{
+    if (tools->n == TOOLS_MAX) return tfc_fail(err, TFC_ELIMIT, "more than %d tools", TOOLS_MAX);
+    if (tfc_tools_find(tools, tool->name))
+        return tfc_fail(err, TFC_ECONFLICT, "two tools are named %s", tool->name);
+    if (tools->n == tools->capacity) {
+        size_t capacity = tools->capacity ? 2 * tools->capacity : 8;
+        tfc_tool **bigger = tfc_realloc(tools->tools, capacity, sizeof *bigger);
+        if (!bigger) return tfc_fail_memory(err, "tools");
+        tools->tools = bigger;
+        tools->capacity = capacity;
+    }
+    tools->tools[tools->n++] = tool;
+    return TFC_OK;
+}
+
+/* what: the manifest's name in messages; source: how the list of tools named it. */
+static tfc_status add_manifest(tfc_tools *tools, const char *text, size_t n, const char *what,
+                               const char *folder, const char *source, tfc_tool **out, tfc_error *err)
+{
+    tfc_tool *tool = tfc_arena_alloc(&tools->arena, 1, sizeof *tool);
+    if (!tool) return tfc_fail_memory(err, what);
+    tfc_status status = tfc_manifest_read(text, n, what, folder, &tools->arena, tool, err);
+    if (status != TFC_OK) return status;
+    tool->source = tfc_arena_strndup(&tools->arena, source, strlen(source));
+    status = tool->source ? append(tools, tool, err) : tfc_fail_memory(err, what);
+    if (status != TFC_OK)
+        tfc_tool_close(tool);
+    else if (out)
+        *out = tool;
+    return status;
+}
 
 static tfc_status add_builtin(tfc_tools *tools, size_t i, tfc_error *err)
 {
     char what[80];
     snprintf(what, sizeof what, "built-in %s", builtins[i].name);
-    return tfc_manifest_read((const char *)builtins[i].manifest, *builtins[i].n_bytes, what, NULL,
-                             &tools->arena, &tools->tools[tools->n], err);
+    return add_manifest(tools, (const char *)builtins[i].manifest, *builtins[i].n_bytes, what, NULL,
+                        builtins[i].name, NULL, err);
 }
 
 static tfc_status add_file(tfc_tools *tools, const char *path, tfc_error *err)
@@ -41,9 +74,8 @@ static tfc_status add_file(tfc_tools *tools, const char *path, tfc_error *err)
     if (status != TFC_OK) return status;
     const char *slash = strrchr(path, '/');
     char *folder = slash ? tfc_arena_strndup(&tools->arena, path, (size_t)(slash - path) + 1) : NULL;
-    status = slash && !folder
-                 ? tfc_fail_memory(err, path)
-                 : tfc_manifest_read(text, n, path, folder, &tools->arena, &tools->tools[tools->n], err);
+    status = slash && !folder ? tfc_fail_memory(err, path)
+                              : add_manifest(tools, text, n, path, folder, path, NULL, err);
     tfc_free(text);
     return status;
 }
@@ -52,31 +84,16 @@ static tfc_status add_file(tfc_tools *tools, const char *path, tfc_error *err)
 static tfc_status add_tool(tfc_tools *tools, const char *item, tfc_error *err)
 {
     size_t length = strlen(item), i = 0;
-    tfc_status status;
     while (i < N_BUILTINS && strcmp(builtins[i].name, item) != 0) i++;
-    if (i < N_BUILTINS) {
-        status = add_builtin(tools, i, err);
-    } else if (length > 5 && strcmp(item + length - 5, ".json") == 0) {
-        status = add_file(tools, item, err);
-    } else {
-        char known[160] = "";
-        for (i = 0; i < N_BUILTINS; i++) {
-            strncat(known, builtins[i].name, sizeof known - strlen(known) - 1);
-            strncat(known, ", ", sizeof known - strlen(known) - 1);
-        }
-        return tfc_fail(err, TFC_ENOTFOUND, "no tool is named '%.80s'; there are %sand manifests (FILE.json)",
-                        item, known);
+    if (i < N_BUILTINS) return add_builtin(tools, i, err);
+    if (length > 5 && strcmp(item + length - 5, ".json") == 0) return add_file(tools, item, err);
+    char known[160] = "";
+    for (i = 0; i < N_BUILTINS; i++) {
+        strncat(known, builtins[i].name, sizeof known - strlen(known) - 1);
+        strncat(known, ", ", sizeof known - strlen(known) - 1);
     }
-    if (status != TFC_OK) return status;
-    const char *name = tools->tools[tools->n].name;
-    if (tfc_tools_find(tools, name)) {
-        status = tfc_fail(err, TFC_ECONFLICT, "two tools are named %s", name);
-        tfc_tool_close(&tools->tools[tools->n]);
-        return status;
-    }
-    tools->tools[tools->n].source = tfc_arena_strndup(&tools->arena, item, length);
-    if (!tools->tools[tools->n++].source) return tfc_fail_memory(err, item);
-    return TFC_OK;
+    return tfc_fail(err, TFC_ENOTFOUND, "no tool is named '%.80s'; there are %sand manifests (FILE.json)",
+                    item, known);
 }
 
 /* The list's items, each without the blanks around it. `list` is cut up. */
@@ -99,11 +116,7 @@ static tfc_status add_list(tfc_tools *tools, char *list, tfc_error *err)
 
 tfc_tools *tfc_tools_create(const char *names, tfc_error *err)
 {
-    size_t capacity = N_BUILTINS;
-    for (const char *c = names ? names : ""; *c; c++) capacity += *c == ',';
-    if (capacity > TOOLS_MAX)
-        return tfc_fail(err, TFC_ELIMIT, "more than %d tools are named", TOOLS_MAX), NULL;
-    tfc_tools *tools = tfc_alloc_zero(1, sizeof *tools + capacity * sizeof *tools->tools);
+    tfc_tools *tools = tfc_alloc_zero(1, sizeof *tools);
     char *list = tools && names ? tfc_strdup(names) : NULL;
     tfc_status status = TFC_OK;
     if (!tools || (names && !list))
@@ -122,8 +135,9 @@ tfc_tools *tfc_tools_create(const char *names, tfc_error *err)
 void tfc_tools_free(tfc_tools *tools)
 {
     if (!tools) return;
-    for (size_t i = 0; i < tools->n; i++) tfc_tool_close(&tools->tools[i]);
+    for (size_t i = 0; i < tools->n; i++) tfc_tool_close(tools->tools[i]);
     tfc_arena_release(&tools->arena);
+    tfc_free(tools->tools);
     tfc_free(tools);
 }
 
@@ -134,13 +148,13 @@ size_t tfc_tools_count(const tfc_tools *tools)
 
 const tfc_tool *tfc_tools_at(const tfc_tools *tools, size_t i)
 {
-    return i < tools->n ? &tools->tools[i] : NULL;
+    return i < tools->n ? tools->tools[i] : NULL;
 }
 
 const tfc_tool *tfc_tools_find(const tfc_tools *tools, const char *name)
 {
     for (size_t i = 0; i < tools->n; i++)
-        if (strcmp(tools->tools[i].name, name) == 0) return &tools->tools[i];
+        if (strcmp(tools->tools[i]->name, name) == 0) return tools->tools[i];
     return NULL;
 }
 
@@ -166,6 +180,21 @@ void tfc_tool_close(tfc_tool *tool)
     tfc_manifest_release(tool);
 }
 
+tfc_status tfc_tools_add_function(tfc_tools *tools, const char *manifest, tfc_tool_function *function,
+                                  void *context, tfc_error *err)
+{
+    tfc_tool *tool = NULL;
+    tfc_status status =
+        add_manifest(tools, manifest, strlen(manifest), "manifest", NULL, "function", &tool, err);
+    if (status != TFC_OK) return status;
+    status = tfc_backend_function_set(tool, function, context, err);
+    if (status != TFC_OK) {
+        tools->n--;
+        tfc_tool_close(tool);
+    }
+    return status;
+}
+
 /* ---- the tools of a recorded run ---- */
 
 /* The recorded tool of that name, or that the list of tools named so; with item NULL the i-th one. Adds it;
@@ -181,11 +210,7 @@ static tfc_status add_recorded(tfc_tools *tools, tfc_recording *recording, const
         if (status != TFC_OK || !name) break;
         *found = !item || strcmp(item, name) == 0 || strcmp(item, source) == 0;
         snprintf(what, sizeof what, "recorded %s", name);
-        if (*found)
-            status = tfc_manifest_read(manifest, strlen(manifest), what, NULL, &tools->arena,
-                                       &tools->tools[tools->n], err);
-        if (*found && status == TFC_OK)
-            tools->tools[tools->n++].source = tfc_arena_strndup(&tools->arena, source, strlen(source));
+        if (*found) status = add_manifest(tools, manifest, strlen(manifest), what, NULL, source, NULL, err);
         tfc_free(name);
         tfc_free(source);
         tfc_free(manifest);
@@ -195,7 +220,7 @@ static tfc_status add_recorded(tfc_tools *tools, tfc_recording *recording, const
 
 tfc_tools *tfc_tools_create_recorded(const char *names, const char *run, tfc_error *err)
 {
-    tfc_tools *tools = tfc_alloc_zero(1, sizeof *tools + TOOLS_MAX * sizeof *tools->tools);
+    tfc_tools *tools = tfc_alloc_zero(1, sizeof *tools);
     tfc_recording *recording = tools ? tfc_recording_open_to_read(run, err) : NULL;
     char *list = names ? tfc_strdup(names) : NULL;
     tfc_status status = recording ? TFC_OK : TFC_EIO;
