@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "decode/writer.h"
+#include "engine/session.h"
 #include "text/call_tokens.h"
 #include "tools/tool.h"
 
@@ -165,7 +166,7 @@ static tfc_status step_score(const tfc_decoder *decoder, tfc_writer *writers, in
     int64_t n_requests = 0;
     for (int64_t i = 0; i < n; i++) {
         tfc_writer *w = &writers[i];
-        if (w->done && !last) continue;
+        if (!last && (w->done || w->waiting)) continue;
         int64_t n_wants = 0;
         for (int64_t t = w->n_scored; t < w->n_ids; t++)
             w->wants[n_wants++] = (tfc_want){.kind = TFC_WANT_TOKEN, .position = t, .token = w->ids[t]};
@@ -235,6 +236,10 @@ static bool any_live(const tfc_decoder *decoder, tfc_writer *writers, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         tfc_writer *w = &writers[i];
         if (w->done) continue;
+        if (w->waiting && !stop) {
+            live = true;
+            continue;
+        }
         w->done = true;
         if (tfc_writer_n_new(w) >= decoder->params->max_tokens)
             w->finish = TFC_GENERATE_LENGTH;
@@ -248,6 +253,21 @@ static bool any_live(const tfc_decoder *decoder, tfc_writer *writers, int64_t n)
     return live;
 }
 
+/* As many prompts as the memory of keys and values holds go on together, in their order, at least one. A text
+ * that lost its keys to others would be computed anew for each token. */
+static void admit(const tfc_decoder *decoder, tfc_writer *writers, int64_t n)
+{
+    int64_t room = tfc_kv_tree_n_blocks(decoder->session->tree), used = 0;
+    for (int64_t i = 0; i < n; i++) {
+        tfc_writer *w = &writers[i];
+        if (w->done) continue;
+        int64_t most = w->n_prompt + decoder->params->max_tokens;
+        if (most > decoder->context) most = decoder->context;
+        used += most / TFC_KV_BLOCK + 2;
+        w->waiting = w->waiting && used > room && used > most / TFC_KV_BLOCK + 2;
+    }
+}
+
 static tfc_status step(const tfc_decoder *decoder, tfc_writer *writers, bool *wanting, int64_t n,
                        tfc_error *err)
 {
@@ -255,7 +275,7 @@ static tfc_status step(const tfc_decoder *decoder, tfc_writer *writers, bool *wa
     if (status != TFC_OK) return status;
     bool due = false;
     for (int64_t i = 0; i < n; i++) {
-        wanting[i] = !writers[i].done;
+        wanting[i] = !writers[i].done && !writers[i].waiting;
         if (!wanting[i]) continue;
         step_read(decoder, &writers[i]);
         due = due || writers[i].call_due;
@@ -298,8 +318,12 @@ static tfc_status generate(tfc_decoder *decoder, tfc_writer *writers, bool *want
         }
     }
     if (status == TFC_OK) separate_streams(writers, n);
-    while (status == TFC_OK && any_live(decoder, writers, n))
+    for (int64_t i = 0; i < n; i++) writers[i].waiting = true;
+    while (status == TFC_OK) {
+        admit(decoder, writers, n);
+        if (!any_live(decoder, writers, n)) break;
         status = step(decoder, writers, wanting, n, err);
+    }
     if (status == TFC_OK) status = step_score(decoder, writers, n, true, err);
     for (int64_t i = 0; i < n && status == TFC_OK; i++) {
         step_read(decoder, &writers[i]);

@@ -45,6 +45,7 @@ typedef struct tfc_writer {
     tfc_draw draw;   /* of the next token, when the temperature is above 0 */
     int64_t drawn;   /* which of the wants that is */
     bool call_due;   /* a call begins here */
+    bool waiting;    /* not begun: the keys and values of those before it fill the memory */
     bool done;
     tfc_generate_finish finish;
 } tfc_writer;

@@ -10,7 +10,7 @@
 #include "eval/statistics.h"
 #include "toolformer/eval.h"
 
-enum { BATCH = 32 };
+enum { BATCH = 64 };
 
 typedef struct evaluation {
     tfc_session *session;
