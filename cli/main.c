@@ -29,6 +29,7 @@ static const command commands[] = {
     {"detokenize", "token ids to text", cmd_detokenize},
     {"export", "a run's model or data set for other programs", cmd_export},
     {"tool", "list, show and call tools", cmd_tool},
+    {"index", "build and search indexes of texts, for WikiSearch and QA", cmd_index},
     {"model", "info, fetch and export of models", cmd_model},
     {"bench", "how fast this machine works, beside its limits", cmd_bench},
     {"doctor", "what this machine has and what is missing", cmd_doctor},

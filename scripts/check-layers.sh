@@ -3,7 +3,7 @@
 # and the folders before it in this list; cli/ sees include/toolformer/ alone.
 set -eu
 cd "${1:-.}"
-layers="base lang kernels formats calls text model engine tools corpus annotate train decode eval report experiment bench serve"
+layers="base lang kernels formats calls text search model engine tools corpus annotate train decode eval report experiment bench serve"
 status=0
 allowed=""
 for layer in $layers; do
@@ -26,7 +26,7 @@ for folder in src/*/; do
     name=$(basename "$folder")
     case " $layers " in *" $name "*) ;; *) echo "src/$name is in no layer"; status=1 ;; esac
 done
-if [ -d cli ] && grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"(base|lang|kernels|formats|calls|text|model|engine|tools|corpus|annotate|train|decode|eval|report|experiment|bench|serve)/' cli/*.[ch]; then
+if [ -d cli ] && grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"(base|lang|kernels|formats|calls|text|search|model|engine|tools|corpus|annotate|train|decode|eval|report|experiment|bench|serve)/' cli/*.[ch]; then
     echo "cli/ may include include/toolformer/ alone"; status=1
 fi
 duplicates=$(find src cli -name '*.[ch]' -printf '%f\n' | sort | uniq -d)

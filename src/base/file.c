@@ -136,6 +136,17 @@ tfc_status tfc_file_writer_commit(tfc_file_writer *writer, tfc_error *err)
     return status;
 }
 
+tfc_status tfc_file_commit(const char *partial, const char *path, tfc_error *err)
+{
+    int fd = open(partial, O_RDWR | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    int code = errno;
+    if (fd >= 0) close(fd);
+    errno = code;
+    if (synced && rename(partial, path) == 0 && folder_sync(path) == 0) return TFC_OK;
+    return tfc_fail_errno(err, "cannot write '%s'", path);
+}
+
 void tfc_file_writer_abort(tfc_file_writer *writer)
 {
     if (writer->stream) fclose(writer->stream);

@@ -34,6 +34,10 @@ tfc_status tfc_file_writer_commit(tfc_file_writer *writer, tfc_error *err);
 /* Removes the partial file and releases. Fine after a commit and on a zeroed struct. */
 void tfc_file_writer_abort(tfc_file_writer *writer);
 
+/* The same end for a partial file that someone else wrote: fsync, rename, fsync of the folder. The partial
+ * file stays on failure. */
+tfc_status tfc_file_commit(const char *partial, const char *path, tfc_error *err);
+
 /* The common case: the whole content is in memory. */
 tfc_status tfc_file_write_whole(const char *path, const void *bytes, size_t n, tfc_error *err);
 
