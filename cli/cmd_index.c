@@ -42,17 +42,19 @@ static int index_build(int argc, char **argv)
     cli_list corpus = {0};
     tfc_index_build_params params = {0};
     const cli_option options[] = {
-        {"corpus", CLI_LIST, &corpus, "F...", "JSON lines (.jsonl, .jsonl.gz), texts, or folders of them", 0, 0},
+        {"corpus", CLI_LIST, &corpus, "F...", "JSON lines (.jsonl, .jsonl.gz), texts, or folders of them", 0,
+         0},
         {"out", CLI_TEXT, &params.out, "FILE", "the index; else where WikiSearch and QA look for it", 0, 0},
-        {"skip-bad-lines", CLI_FLAG, &params.skip_bad_lines, NULL, "count broken lines and files, do not stop",
-         0, 0},
+        {"skip-bad-lines", CLI_FLAG, &params.skip_bad_lines, NULL,
+         "count broken lines and files, do not stop", 0, 0},
     };
     const cli_usage usage = {
         .command = "index build",
         .synopsis = "--corpus F... [--out FILE]",
-        .text = "Cuts texts into passages of about a hundred words and makes an index that WikiSearch and QA\n"
-                "search. A line of JSON is a document, {\"id\",\"title\",\"text\"}; a text file is one, its name "
-                "the title.",
+        .text =
+            "Cuts texts into passages of about a hundred words and makes an index that WikiSearch and QA\n"
+            "search. A line of JSON is a document, {\"id\",\"title\",\"text\"}; a text file is one, its name "
+            "the title.",
         .example = "toolformer index build --corpus wikipedia.jsonl.gz",
         .options = options,
         .n_options = sizeof options / sizeof *options};
@@ -159,7 +161,8 @@ static int search_one(tfc_index *index, const char *query, const tfc_search_para
         cli_json_begin(&line, NULL, '{');
         cli_json_text(&line, "query", query);
         cli_json_number(&line, "ms",
-                        1e3 * (double)(end.tv_sec - begin.tv_sec) + 1e-6 * (double)(end.tv_nsec - begin.tv_nsec));
+                        1e3 * (double)(end.tv_sec - begin.tv_sec) +
+                            1e-6 * (double)(end.tv_nsec - begin.tv_nsec));
         cli_json_begin(&line, "hits", '[');
         for (size_t i = 0; i < hits->n; i++) put_hit(&line, NULL, &hits->items[i]);
         cli_json_end(&line, ']');

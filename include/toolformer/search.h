@@ -28,7 +28,7 @@ typedef struct tfc_index_build_params {
      * JSON lines is taken, by name. */
     const char *const *files;
     size_t n_files;
-    const char *out; /* written as OUT.partial and renamed */
+    const char *out; /* written as OUT.partial and renamed; its folder is made where it is missing */
     bool skip_bad_lines;
 } tfc_index_build_params;
 
@@ -63,10 +63,10 @@ typedef struct tfc_search_params {
 tfc_search_params tfc_search_params_default(void);
 
 typedef struct tfc_hit {
-    int64_t passage;     /* 1 … n_passages */
-    const char *document; /* its id */
+    int64_t passage;                    /* 1 … n_passages */
+    const char *document;               /* its id */
     const char *title, *section, *text; /* section may be "" */
-    const char *snippet; /* `Title > (Section >) sentences`: those nearest the query */
+    const char *snippet;                /* `Title > (Section >) sentences`: those nearest the query */
     double score;
 } tfc_hit;
 

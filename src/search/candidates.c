@@ -40,12 +40,15 @@ static tfc_status read_rows(finder *f, const char *expression, tfc_error *err)
     f->n_rows = 0;
     if (tfc_index_reader_is_late(f->reader)) return tfc_index_fail(f->index, f->reader, err);
     sqlite3_bind_text(f->reader->rows, 1, expression, -1, SQLITE_STATIC);
-    while (status == TFC_OK && f->n_rows < MOST_ROWS && (code = sqlite3_step(f->reader->rows)) == SQLITE_ROW) {
+    while (status == TFC_OK && f->n_rows < MOST_ROWS &&
+           (code = sqlite3_step(f->reader->rows)) == SQLITE_ROW) {
         int64_t row = sqlite3_column_int64(f->reader->rows, 0);
         bool known = row >= 1 && row <= f->index->info.n_passages;
         if (!known || (f->n_rows && row <= f->rows[f->n_rows - 1]))
-            status = tfc_fail(err, TFC_EFORMAT, "the index '%s' is damaged: its terms name passages that are "
-                              "not there; build it again with `toolformer index build`", f->index->path);
+            status = tfc_fail(err, TFC_EFORMAT,
+                              "the index '%s' is damaged: its terms name passages that are "
+                              "not there; build it again with `toolformer index build`",
+                              f->index->path);
         else
             status = add_row(f, row, err);
     }

@@ -166,7 +166,8 @@ static tfc_status read_object(builder *b, tfc_json *object, const char *line_nam
     tfc_status status = TFC_OK;
     for (size_t i = 0; i < sizeof id_keys / sizeof *id_keys && !id && status == TFC_OK; i++) {
         tfc_json *value;
-        if (json_object_object_get_ex(object, id_keys[i], &value) && json_object_is_type(value, json_type_int))
+        if (json_object_object_get_ex(object, id_keys[i], &value) &&
+            json_object_is_type(value, json_type_int))
             id = json_object_get_string(value);
         else
             status = get_text(object, id_keys[i], &id, &n, err);
@@ -298,6 +299,16 @@ static tfc_status read_all(builder *b, tfc_index_writer *writer, tfc_error *err)
     return status;
 }
 
+static tfc_status make_parent(const char *path, tfc_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path) return TFC_OK;
+    char *folder = tfc_memdup_text(path, (size_t)(slash - path));
+    tfc_status status = folder ? tfc_folder_make(folder, err) : tfc_fail_memory(err, path);
+    tfc_free(folder);
+    return status;
+}
+
 tfc_status tfc_index_build(const tfc_index_build_params *params, const tfc_monitor *monitor,
                            tfc_index_info *info, tfc_error *err)
 {
@@ -310,6 +321,7 @@ tfc_status tfc_index_build(const tfc_index_build_params *params, const tfc_monit
     tfc_status status = TFC_OK;
     for (size_t i = 0; i < params->n_files && status == TFC_OK; i++)
         status = add_path(&b, params->files[i], true, 0, err);
+    if (status == TFC_OK) status = make_parent(params->out, err);
     if (status == TFC_OK) {
         status = tfc_index_writer_open(&writer, params->out, err);
         if (status == TFC_OK) {

@@ -1,5 +1,5 @@
-/* Opening and reading an index. The file never changes under its name (a new one is renamed into its place), so
- * that readers need no locks: `immutable`. */
+/* Opening and reading an index. The file never changes under its name (a new one is renamed into its place),
+ * so that readers need no locks: `immutable`. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -94,8 +94,9 @@ static tfc_status reader_open(const tfc_index *index, tfc_index_reader **out, tf
     sqlite3_db_config(reader->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(reader->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_progress_handler(reader->db, 1000, on_tick, reader);
-    if (sqlite3_exec(reader->db, "PRAGMA mmap_size = 1099511627776; PRAGMA cache_size = -16384;"
-                                 "PRAGMA cell_size_check = ON",
+    if (sqlite3_exec(reader->db,
+                     "PRAGMA mmap_size = 1099511627776; PRAGMA cache_size = -16384;"
+                     "PRAGMA cell_size_check = ON",
                      NULL, NULL, NULL))
         return tfc_index_fail(index, reader, err);
     return TFC_OK;
@@ -143,7 +144,8 @@ static tfc_status check_file(tfc_index *index, tfc_error *err)
     const char *path = index->path;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return tfc_fail_errno(err, "cannot open the index '%s' (make one with `toolformer index build`)", path);
+        return tfc_fail_errno(err, "cannot open the index '%s' (make one with `toolformer index build`)",
+                              path);
     struct stat st;
     ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, header, sizeof header) : 0;
     close(fd);
@@ -159,8 +161,9 @@ static tfc_status check_file(tfc_index *index, tfc_error *err)
     int64_t page = big_endian(header + 16, 2);
     int64_t whole = (int64_t)big_endian(header + 28, 4) * (page == 1 ? 65536 : page);
     if (whole != st.st_size)
-        return tfc_fail(err, TFC_EFORMAT, "the index '%s' has %" PRId64 " bytes of %" PRId64 ": it was cut; %s",
-                        path, (int64_t)st.st_size, whole, rebuild);
+        return tfc_fail(err, TFC_EFORMAT,
+                        "the index '%s' has %" PRId64 " bytes of %" PRId64 ": it was cut; %s", path,
+                        (int64_t)st.st_size, whole, rebuild);
     return TFC_OK;
 }
 

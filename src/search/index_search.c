@@ -70,7 +70,7 @@ static tfc_status score_all(const tfc_query *query, tfc_index *index, tfc_index_
         if (status == TFC_OK) candidates[i].score = tfc_query_score(query, &index->info, &text);
     }
     sqlite3_reset(reader->passage);
-    if (status == TFC_OK) qsort(candidates, n, sizeof *candidates, by_score);
+    if (status == TFC_OK && n > 1) qsort(candidates, n, sizeof *candidates, by_score);
     return status;
 }
 

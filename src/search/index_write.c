@@ -156,8 +156,7 @@ tfc_status tfc_index_writer_commit(tfc_index_writer *writer, const tfc_index_inf
     if (status == TFC_OK) status = exec(writer, vocabulary, err);
     if (status == TFC_OK) status = write_header(writer, info, err);
     if (status == TFC_OK) status = exec(writer, "COMMIT", err);
-    if (status != TFC_OK && tfc_should_stop(monitor))
-        status = tfc_fail(err, TFC_EINTERRUPTED, "interrupted");
+    if (status != TFC_OK && tfc_should_stop(monitor)) status = tfc_fail(err, TFC_EINTERRUPTED, "interrupted");
     sqlite3_finalize(writer->document);
     sqlite3_finalize(writer->passage);
     sqlite3_finalize(writer->terms);

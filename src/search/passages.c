@@ -7,6 +7,8 @@ typedef struct cutter {
     char section[TFC_SECTION_BYTES + 1];
     tfc_buffer passage;
     size_t n_words; /* of the passage */
+    bool marked;    /* the text marks its headings: no plain line is one */
+    bool fresh;     /* nothing came since the last heading */
     tfc_passage_take *take;
     void *context;
 } cutter;
@@ -113,8 +115,9 @@ static tfc_status add_paragraph(cutter *c, const char *text, size_t n, tfc_error
  * one that begins a sentence. */
 static bool is_short_heading(const char *text, size_t n)
 {
-    static const char *const begins[] = {"The ", "He ", "She ", "It ", "They ", "This ", "There ", "In ",
-                                         "A ",   "An ", "His ", "Her ", "See ", "These ", "We "};
+    static const char *const begins[] = {
+        "The ", "He ",    "She ", "It ",  "They ",  "This ", "There ", "In ", "A ",     "An ", "His ", "Her ",
+        "See ", "These ", "We ",  "Its ", "Their ", "I ",    "At ",    "On ", "After ", "As ", "That "};
     if (n < 4 || n > 60 || text[n - 1] != '.' || !(text[0] >= 'A' && text[0] <= 'Z')) return false;
     if (memchr(text, '.', n - 1) || memchr(text, '"', n) || count_words(text, n) > 6) return false;
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
@@ -123,7 +126,7 @@ static bool is_short_heading(const char *text, size_t n)
 }
 
 /* The heading that a line is: *name[*n_name]; false when it is none. */
-static bool find_heading(const char *text, size_t n, const char **name, size_t *n_name)
+static bool find_heading(const char *text, size_t n, bool marked, const char **name, size_t *n_name)
 {
     *name = text;
     *n_name = n;
@@ -137,7 +140,7 @@ static bool find_heading(const char *text, size_t n, const char **name, size_t *
     } else if (n > 2 && text[0] == '#') {
         while (*n_name > 0 && **name == '#') ++*name, --*n_name;
         if (*n_name == 0 || **name != ' ') return false;
-    } else if (is_short_heading(text, n)) {
+    } else if (!marked && is_short_heading(text, n)) {
         --*n_name;
     } else {
         return false;
@@ -146,25 +149,33 @@ static bool find_heading(const char *text, size_t n, const char **name, size_t *
     return *n_name > 0 && *n_name <= TFC_SECTION_BYTES;
 }
 
-/* KILT writes a section inside another one as A:B. */
+/* Appends to the section; what does not fit is cut at a character. */
+static void append_section(cutter *c, const char *text, size_t n)
+{
+    size_t used = strlen(c->section), room = TFC_SECTION_BYTES - used;
+    if (n > room) {
+        n = room;
+        while (n > 0 && !tfc_utf8_boundary(text, n + 1, n)) n--;
+    }
+    memcpy(c->section + used, text, n);
+    c->section[used + n] = '\0';
+}
+
+/* KILT writes a section inside another one as A:B. A heading right below another one stands inside it. */
 static void set_section(cutter *c, const char *name, size_t n)
 {
-    size_t used = 0, whole = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || tfc_utf8_boundary(name, n, i)) whole = used;
-        bool colon = name[i] == ':' && i + 1 < n && name[i + 1] != ' ';
-        if (used + 3 > TFC_SECTION_BYTES) {
-            used = whole;
-            break;
-        }
-        if (colon) {
-            memcpy(c->section + used, " > ", 3);
-            used += 3;
-        } else {
-            c->section[used++] = name[i];
-        }
+    if (c->fresh && !c->marked)
+        append_section(c, " > ", 3);
+    else
+        c->section[0] = '\0';
+    for (size_t i = 0, done = 0; i <= n; i++) {
+        bool colon = i < n && name[i] == ':' && i + 1 < n && name[i + 1] != ' ';
+        if (!colon && i < n) continue;
+        append_section(c, name + done, i - done);
+        if (colon) append_section(c, " > ", 3);
+        done = i + 1;
     }
-    c->section[used] = '\0';
+    c->fresh = true;
 }
 
 static tfc_status take_line(cutter *c, const char *title, const char *line, size_t n, bool last,
@@ -177,16 +188,27 @@ static tfc_status take_line(cutter *c, const char *title, const char *line, size
     trim(&line, &n);
     if (n == 0 || line[0] == '|' || (line[0] == '{' && n > 1 && line[1] == '|')) return TFC_OK;
     if (n == strlen(title) && memcmp(line, title, n) == 0 && c->passage.n == 0) return TFC_OK;
-    if (last || !find_heading(line, n, &name, &n_name)) return add_paragraph(c, line, n, err);
+    if (last || !find_heading(line, n, c->marked, &name, &n_name)) {
+        c->fresh = false;
+        return add_paragraph(c, line, n, err);
+    }
     tfc_status status = flush(c, err);
     set_section(c, name, n_name);
     return status;
 }
 
+static bool has_marks(const char *text, size_t n)
+{
+    static const char *const marks[] = {"\nSection::::", "\n==", "\n# ", "\n## "};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (memmem(text, n, marks[i], strlen(marks[i]))) return true;
+    return false;
+}
+
 tfc_status tfc_passages_cut(const char *title, const char *text, size_t n, tfc_passage_take *take,
                             void *context, tfc_error *err)
 {
-    cutter c = {.take = take, .context = context};
+    cutter c = {.take = take, .context = context, .marked = has_marks(text, n)};
     tfc_buffer_init(&c.passage, 0);
     tfc_status status = TFC_OK;
     for (size_t at = 0; at < n && status == TFC_OK;) {

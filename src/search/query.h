@@ -45,8 +45,8 @@ typedef struct tfc_candidate {
 tfc_status tfc_query_candidates(const tfc_query *query, tfc_index *index, tfc_index_reader *reader,
                                 size_t most, tfc_candidate **candidates, size_t *n, tfc_error *err);
 
-/* How well a passage answers: BM25 over title, section and text, neighbouring words, a title that is named, and
- * what the question word asks for. */
+/* How well a passage answers: BM25 over title, section and text, neighbouring words, a title that is named,
+ * and what the question word asks for. */
 typedef struct tfc_passage_text {
     const char *title, *section, *text;
     size_t n_title, n_section, n_text, n_words;

@@ -1,5 +1,5 @@
-/* Ranking the candidates by what they say: their texts are read, so that places and counts need not be stored. The
- * constants were fitted on questions of NQ (docs/PERFORMANCE.md). */
+/* Ranking the candidates by what they say: their texts are read, so that places and counts need not be
+ * stored. The constants were fitted on questions of NQ (docs/PERFORMANCE.md). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,23 +9,31 @@
 enum { NEAR = 4, FIELDS = 3 };
 
 typedef struct weights {
-    double k1, b;             /* BM25 */
-    double title, section;    /* a term there counts as so many in the text */
-    double pair;              /* two terms that stand beside each other in the question do so in the text */
-    double named;             /* the title stands in the question */
-    double number, name;      /* the text has what the question word asks for */
-    double all;               /* share of the question that is found, squared */
+    double k1, b;          /* BM25 */
+    double title, section; /* a term there counts as so many in the text */
+    double pair;           /* two terms that stand beside each other in the question do so in the text */
+    double named;          /* the title stands in the question */
+    double number, name;   /* the text has what the question word asks for */
+    double all;            /* share of the question that is found, squared */
 } weights;
-static const weights w = {.k1 = 0.9, .b = 0.4, .title = 1, .section = 0.5, .pair = 0.25, .named = 0.5,
-                          .number = 0.1, .name = 0.05, .all = 0.1};
+static const weights w = {.k1 = 0.9,
+                          .b = 0.4,
+                          .title = 1,
+                          .section = 0.5,
+                          .pair = 0.25,
+                          .named = 0.5,
+                          .number = 0.1,
+                          .name = 0.05,
+                          .all = 0.1};
 
 /* What one passage holds of the question. */
 typedef struct matches {
     double tf[TFC_QUERY_TERMS];
     size_t last[TFC_QUERY_TERMS]; /* place of the last mention in the text, from 1; 0: none */
-    double pairs[TFC_QUERY_TERMS]; /* by the first of the two: 1 beside each other in order, less further off */
-    size_t n_numbers, n_names; /* words with digits, and with a capital inside a sentence, that the question
-                                  does not hold */
+    double
+        pairs[TFC_QUERY_TERMS]; /* by the first of the two: 1 beside each other in order, less further off */
+    size_t n_numbers, n_names;  /* words with digits, and with a capital inside a sentence, that the question
+                                   does not hold */
 } matches;
 
 static int find_term(const tfc_query *query, const tfc_term *term)

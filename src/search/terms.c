@@ -201,7 +201,8 @@ bool tfc_terms_next(const char *text, size_t n, size_t *at, bool plain, tfc_term
         if (term->n == 0) continue;
         term->stop = is_stop(term->text, term->n);
         bool letters = true;
-        for (size_t i = 0; i < term->n && letters; i++) letters = term->text[i] >= 'a' && term->text[i] <= 'z';
+        for (size_t i = 0; i < term->n && letters; i++)
+            letters = term->text[i] >= 'a' && term->text[i] <= 'z';
         if (letters && !term->stop && !plain) term->n = cut_ending(term->text, term->n);
         term->text[term->n] = '\0';
         return true;

@@ -24,7 +24,8 @@ static const char documents[] =
     "\n"
     "{\"id\":\"c\",\"title\":\"Metformin (drug)\",\"text\":\"Metformin is the first-line medication for "
     "type 2 diabetes, sold under the brand name Glucophage.\"}\n"
-    "{\"wikipedia_id\":\"d\",\"wikipedia_title\":\"Ghana\",\"text\":[\"Ghana\\n\",\"Its flag has a black star. "
+    "{\"wikipedia_id\":\"d\",\"wikipedia_title\":\"Ghana\",\"text\":[\"Ghana\\n\",\"Its flag has a black "
+    "star. "
     "\",\"Section::::Symbols:Flag.\",\"The red stands for the blood of those who died.\"]}\n"
     "{\"id\":\"e\",\"title\":\"Übergröße\",\"text\":\"Kleidung für große Menschen; 東京 hat sie auch.\"}\n";
 
@@ -79,22 +80,25 @@ static void check_first(const char *query, const char *snippet)
     tfc_hits_free(hits);
 }
 
+static void check_terms(const test_case *c)
+{
+    tfc_buffer out;
+    tfc_buffer_init(&out, 0);
+    tfc_terms_append(c->input, c->n_input, &out);
+    if (out.n) out.data[--out.n] = '\0';
+    assert_string_equal(out.data ? out.data : "", c->expected);
+    tfc_buffer_release(&out);
+}
+
 static void test_terms(void **state)
 {
     (void)state;
-    FOR_EACH_CASE("terms.txt", c)
-    {
-        tfc_buffer out;
-        tfc_buffer_init(&out, 0);
-        tfc_terms_append(c->input, c->n_input, &out);
-        if (out.n) out.data[--out.n] = '\0';
-        assert_string_equal(out.data ? out.data : "", c->expected);
-        tfc_buffer_release(&out);
-    }
+    cases_run("terms.txt", check_terms);
 }
 
-static const char brown[] = "Brown Act > The Ralph M. Brown Act is an act of the California State Legislature. "
-                            "It guarantees the right of the public to attend meetings.";
+static const char brown[] =
+    "Brown Act > The Ralph M. Brown Act is an act of the California State Legislature. "
+    "It guarantees the right of the public to attend meetings.";
 
 static void test_found(void **state)
 {
@@ -105,8 +109,9 @@ static void test_found(void **state)
     check_first("Brown Act", brown);
     check_first("what is the brown act, and who was it by?", brown);
     check_first("In which year was the Brown Act passed?", "Brown Act > History > It was passed in 1953.");
-    check_first("first-line medications", "Metformin (drug) > Metformin is the first-line medication for type 2 "
-                                          "diabetes, sold under the brand name Glucophage.");
+    check_first("first-line medications",
+                "Metformin (drug) > Metformin is the first-line medication for type 2 "
+                "diabetes, sold under the brand name Glucophage.");
     check_first("what does the red on the flag of Ghana stand for",
                 "Ghana > Symbols > Flag > The red stands for the blood of those who died.");
     check_first("uebergroesse", NULL);
@@ -126,9 +131,20 @@ static void test_stop_words(void **state)
 static void test_hostile_queries(void **state)
 {
     (void)state;
-    static const char *const queries[] = {"\"", "\"brown\" AND (", "brown*", "terms : brown", "brown NEAR/2 act",
-                                          "^brown", "{brown act} : x", "' OR 1=1 --", "-- ; DROP TABLE terms",
-                                          "\xff\xfe\"brown", "+ - brown", "NOT brown", "§brownact", "\xC2\xA7"};
+    static const char *const queries[] = {"\"",
+                                          "\"brown\" AND (",
+                                          "brown*",
+                                          "terms : brown",
+                                          "brown NEAR/2 act",
+                                          "^brown",
+                                          "{brown act} : x",
+                                          "' OR 1=1 --",
+                                          "-- ; DROP TABLE terms",
+                                          "\xff\xfe\"brown",
+                                          "+ - brown",
+                                          "NOT brown",
+                                          "§brownact",
+                                          "\xC2\xA7"};
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         tfc_hits *hits = search(queries[i]);
         if (strstr(queries[i], "brown")) assert_string_equal(hits->items[0].title, "Brown Act");
@@ -306,8 +322,9 @@ static void test_interrupted(void **state)
 static void test_bad_lines(void **state)
 {
     (void)state;
-    static const char bad[] = "{\"id\":\"a\",\"title\":\"T\",\"text\":\"Good words here.\"}\n{\"text\":3}\n{\"x\n"
-                              "{\"title\":\"no text\"}\n[]\n{\"text\":[\"fine\",2]}\n{\"text\":\"a\\u0000b\"}\n";
+    static const char bad[] =
+        "{\"id\":\"a\",\"title\":\"T\",\"text\":\"Good words here.\"}\n{\"text\":3}\n{\"x\n"
+        "{\"title\":\"no text\"}\n[]\n{\"text\":[\"fine\",2]}\n{\"text\":\"a\\u0000b\"}\n";
     char path[80];
     tfc_error err;
     tfc_index_info info;
@@ -334,7 +351,8 @@ static void test_folder(void **state)
     snprintf(path, sizeof path, "%s/texts/deep", folder);
     assert_int_equal(tfc_folder_make(path, &err), TFC_OK);
     snprintf(path, sizeof path, "%s/texts/deep/Blue_whale.txt", folder);
-    tfc_file_write_whole(path, "The largest animal.\n# Diet\nIt eats krill.", 42, &err);
+    static const char whale[] = "The largest animal.\n# Diet\nIt eats krill.";
+    tfc_file_write_whole(path, whale, sizeof whale - 1, &err);
     snprintf(path, sizeof path, "%s/texts/.hidden", folder);
     tfc_file_write_whole(path, "\xff", 1, &err);
     snprintf(path, sizeof path, "%s/texts", folder);
@@ -404,13 +422,13 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_terms),          cmocka_unit_test(test_found),
-        cmocka_unit_test(test_stop_words),     cmocka_unit_test(test_hostile_queries),
-        cmocka_unit_test(test_passages),       cmocka_unit_test(test_same_bytes),
-        cmocka_unit_test(test_broken),         cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_threads),        cmocka_unit_test(test_deadline),
-        cmocka_unit_test(test_interrupted),    cmocka_unit_test(test_bad_lines),
-        cmocka_unit_test(test_folder),         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_terms),       cmocka_unit_test(test_found),
+        cmocka_unit_test(test_stop_words),  cmocka_unit_test(test_hostile_queries),
+        cmocka_unit_test(test_passages),    cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_broken),      cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_folder),      cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
