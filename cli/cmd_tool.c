@@ -1,6 +1,7 @@
-/* tool list, show, call. */
+/* tool list, show, call; new and test have files of their own. */
 #include <string.h>
 
+#include "cmd_tool.h"
 #include "commands.h"
 #include "options.h"
 #include "output.h"
@@ -51,8 +52,7 @@ static int tool_list(int argc, char **argv)
     return cli_finish(exit_code);
 }
 
-/* The one tool that NAME names: a built-in or a manifest file. */
-static const tfc_tool *one_tool(const char *name, tfc_tools **tools, int *exit_code)
+const tfc_tool *cli_one_tool(const char *name, tfc_tools **tools, int *exit_code)
 {
     *tools = open_tools(name, exit_code);
     if (!*tools) return NULL;
@@ -74,7 +74,7 @@ static int tool_show(int argc, char **argv)
     int exit_code;
     if (!cli_parse(&usage, &common, argc, argv, &arguments, &exit_code)) return exit_code;
     tfc_tools *tools = NULL;
-    const tfc_tool *tool = one_tool(arguments.items[0], &tools, &exit_code);
+    const tfc_tool *tool = cli_one_tool(arguments.items[0], &tools, &exit_code);
     if (tool) {
         const char *manifest = tfc_tool_manifest(tool);
         size_t n = strlen(manifest);
@@ -122,7 +122,7 @@ static int tool_call(int argc, char **argv)
     int exit_code;
     if (!cli_parse(&usage, &common, argc, argv, &arguments, &exit_code)) return exit_code;
     tfc_tools *tools = NULL;
-    const tfc_tool *tool = one_tool(arguments.items[0], &tools, &exit_code);
+    const tfc_tool *tool = cli_one_tool(arguments.items[0], &tools, &exit_code);
     if (tool) {
         const char *args = arguments.n > 1 ? arguments.items[1] : "";
         tfc_tool_context context = {.date = date};
@@ -147,12 +147,16 @@ int cmd_tool(int argc, char **argv)
     if (strcmp(verb, "list") == 0) return tool_list(argc - 1, argv + 1);
     if (strcmp(verb, "show") == 0) return tool_show(argc - 1, argv + 1);
     if (strcmp(verb, "call") == 0) return tool_call(argc - 1, argv + 1);
+    if (strcmp(verb, "new") == 0) return cli_tool_new(argc - 1, argv + 1);
+    if (strcmp(verb, "test") == 0) return cli_tool_test(argc - 1, argv + 1);
     cli_common common = {0};
     const cli_usage usage = {.command = "tool",
-                             .synopsis = "list|show|call …",
+                             .synopsis = "list|show|call|new|test …",
                              .text = "list           the tools and what they do\n"
                                      "show NAME      a tool's manifest\n"
-                                     "call NAME ARGS runs a tool\n\n"
+                                     "call NAME ARGS runs a tool\n"
+                                     "new NAME       a commented manifest for a tool of your own\n"
+                                     "test NAME      runs a tool's demonstrations\n\n"
                                      "`toolformer tool call --help` tells more.",
                              .example = "toolformer tool call Calculator '400 / 1400'",
                              .max_arguments = 1};
@@ -160,7 +164,7 @@ int cmd_tool(int argc, char **argv)
     cli_list arguments = {0};
     if (!cli_parse(&usage, &common, argc, argv, &arguments, &exit_code)) return exit_code;
     exit_code = arguments.n ? cli_usage_error("tool", "unknown command '%s'", arguments.items[0])
-                            : cli_usage_error("tool", "list, show or call?");
+                            : cli_usage_error("tool", "list, show, call, new or test?");
     cli_list_release(&arguments);
     return exit_code;
 }
