@@ -1,6 +1,7 @@
 # Everything comes from Debian's packages (scripts/setup.sh installs them).
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET json-c)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
@@ -12,7 +13,7 @@ pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 
 add_library(tfc_dependencies INTERFACE)
 target_link_libraries(tfc_dependencies INTERFACE
-  PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::SECCOMP PkgConfig::SQLITE PkgConfig::UTF8PROC PkgConfig::FASTTEXT
-  PkgConfig::TEXTCAT PkgConfig::ZLIB Threads::Threads m)
+  PkgConfig::CURL PkgConfig::JSONC PkgConfig::PCRE2 PkgConfig::SECCOMP PkgConfig::SQLITE PkgConfig::UTF8PROC
+  PkgConfig::FASTTEXT PkgConfig::TEXTCAT PkgConfig::ZLIB Threads::Threads m)
 add_library(tfc_cli_dependencies INTERFACE)
 target_link_libraries(tfc_cli_dependencies INTERFACE PkgConfig::JSONC Threads::Threads m)

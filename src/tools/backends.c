@@ -51,6 +51,8 @@ static const tfc_backend_type *const types[] = {
     &tfc_backend_datecalc,
     &tfc_backend_command,
     &tfc_backend_function,
+    &tfc_backend_http,
+    &tfc_backend_mcp,
 };
 
 const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known)
