@@ -22,6 +22,11 @@ extern "C" {
  * (TFC_EFORMAT) or there is neither (TFC_ENOTFOUND); err names the remedy. Thread-safe. */
 char *tfc_languages_identifier(tfc_error *err);
 
+/* The languages (ISO 639-1) that the pairs of Apertium on this machine translate into English, with the
+ * language between where it takes two pairs: "ca, es, fr (by way of es)"; the caller's (tfc_text_free). NULL:
+ * there is none (TFC_ENOTFOUND); err names the remedy. */
+char *tfc_languages_translated(tfc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -183,7 +183,12 @@ static tfc_status read_sample(tfc_group *group, const tfc_sample_request *reques
     size_t n_args = 0;
     const char *args = NULL, *error = NULL;
     tfc_status status = tfc_group_sampled_args(group, request, tool, &args, &n_args, &error, err);
-    return status == TFC_OK ? add_proposal(group, place, first, args, n_args, error, "sample", err) : status;
+    if (status != TFC_OK) return status;
+    const tfc_snippet *snippet = group->snippets[group->works[group->place_work[place]].snippet];
+    if (!error &&
+        tfc_tool_looks_ahead(tool, snippet->text, snippet->n_bytes, group->places[place].at, args, n_args))
+        error = "its input stands behind the call and not before it";
+    return add_proposal(group, place, first, args, n_args, error, "sample", err);
 }
 
 static tfc_status enumerate_place(tfc_group *group, int64_t place, tfc_error *err)

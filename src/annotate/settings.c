@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "lang/lang.h"
 #include "text/call_tokens.h"
 
 static tfc_status parse_choice(const char *text, const char *option, const char *zero, const char *one,
@@ -177,6 +178,10 @@ tfc_status tfc_settings_init(tfc_settings *settings, const tfc_annotate_params *
         status =
             tfc_fail(err, TFC_EINVAL, "1 to %d tools are needed to annotate, not %zu", TFC_RECIPE_TOOLS, n);
     for (size_t i = 0; i < n && status == TFC_OK; i++) {
+        if (tfc_tool_identifies_languages(tfc_tools_at(settings->tools, i)) && !tfc_lang_shared(err)) {
+            status = err ? err->status : TFC_ENOTFOUND;
+            break;
+        }
         status = tfc_tool_plan_init(&settings->plans[i], tfc_tools_at(settings->tools, i), settings->tools,
                                     &settings->recipe, tokenizer, err);
         if (status == TFC_OK) settings->n_plans++;
@@ -246,6 +251,16 @@ static void put_selection(tfc_buffer *json, const tfc_recipe *recipe)
     put_count(json, "max_calls", recipe->max_calls);
 }
 
+/* What tells languages apart decides too, where a tool looks at them. */
+static void put_languages(tfc_buffer *json, const tfc_settings *settings)
+{
+    bool used = false;
+    for (size_t i = 0; i < settings->n_plans; i++)
+        used = used || tfc_tool_identifies_languages(settings->plans[i].tool);
+    const tfc_lang *lang = used ? tfc_lang_shared(NULL) : NULL;
+    if (lang) tfc_buffer_printf(json, "\"languages\":\"%s\",", tfc_lang_version(lang));
+}
+
 char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params *params,
                         const tfc_model *model, const tfc_corpus *corpus, tfc_error *err)
 {
@@ -278,6 +293,7 @@ char *tfc_settings_json(const tfc_settings *settings, const tfc_annotate_params 
         (long long)recipe->snippet_tokens, recipe->empty_call == TFC_EMPTY_ARROW ? "arrow" : "bare",
         (long long)recipe->max_numbers, (long long)recipe->max_enumerated);
     put_selection(&json, recipe);
+    put_languages(&json, settings);
     tfc_buffer_puts(&json, "\"tools\":{");
     for (size_t i = 0; i < settings->n_plans; i++) {
         if (i) tfc_buffer_putc(&json, ',');

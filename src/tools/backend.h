@@ -40,7 +40,7 @@ struct tfc_backend_type {
 const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known);
 
 extern const tfc_backend_type tfc_backend_calculator, tfc_backend_calendar, tfc_backend_datecalc,
-    tfc_backend_command, tfc_backend_function, tfc_backend_http, tfc_backend_mcp;
+    tfc_backend_command, tfc_backend_function, tfc_backend_http, tfc_backend_mcp, tfc_backend_mt;
 
 /* backend_function.c: what is behind a tool of that type; TFC_EINVAL when it is of another one. */
 tfc_status tfc_backend_function_set(tfc_tool *tool, tfc_tool_function *function, void *context,

@@ -53,6 +53,7 @@ static const tfc_backend_type *const types[] = {
     &tfc_backend_function,
     &tfc_backend_http,
     &tfc_backend_mcp,
+    &tfc_backend_mt,
 };
 
 const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tools/calendar.h"
+#include "tools/foreign.h"
 #include "tools/number.h"
 #include "tools/pattern.h"
 
@@ -135,10 +136,25 @@ bool tfc_tool_wants_text(const tfc_tool *tool, const char *text, size_t n, const
         return tfc_calendar_valid(date);
     case TFC_HEURISTIC_PATTERN:
         return tfc_pattern_found(tool->text_pattern, text, n);
+    case TFC_HEURISTIC_MT: {
+        const tfc_lang *lang = tfc_lang_shared(NULL);
+        return lang && tfc_foreign_between_english(lang, text, n);
+    }
     case TFC_HEURISTIC_NONE:
     default:
         return true;
     }
+}
+
+bool tfc_tool_looks_ahead(const tfc_tool *tool, const char *text, size_t n, size_t at, const char *args,
+                          size_t n_args)
+{
+    return tool->heuristic == TFC_HEURISTIC_MT && tfc_foreign_looks_ahead(text, n, at, args, n_args);
+}
+
+bool tfc_tool_identifies_languages(const tfc_tool *tool)
+{
+    return tool->heuristic == TFC_HEURISTIC_MT || tool->places == TFC_PLACES_AFTER_FOREIGN;
 }
 
 /* Words of letters and digits next to a place. */
@@ -229,6 +245,10 @@ bool tfc_tool_place_allowed(const tfc_tool *tool, const char *text, size_t n, si
         size_t before = tfc_previous(text, at);
         if (tfc_blank_length(text, n, before) > 0 || tfc_currency_length(text, n, before) > 0) return false;
         if (tfc_blank_length(text, n, at) == 0 && is_joined(text, n, before)) return false;
+    }
+    if (tool->places == TFC_PLACES_AFTER_FOREIGN) {
+        const tfc_lang *lang = tfc_lang_shared(NULL);
+        return lang && tfc_foreign_before(lang, text, n, at);
     }
     size_t start = skip_blanks(text, n, at);
     if (tool->places == TFC_PLACES_PATTERN)

@@ -65,9 +65,40 @@ static tfc_status check_demonstration(tfc_manifest *m, const tfc_demonstration *
     return status;
 }
 
+/* "results": what the demonstration's calls give, one for each, in order. */
+static tfc_status read_results(tfc_manifest *m, tfc_json *entry, tfc_demonstration *out)
+{
+    tfc_json *array;
+    bool found;
+    const char *const *names = NULL;
+    size_t n_names = 0, n_calls = 0, n_output = strlen(out->output);
+    tfc_status status = tfc_json_get_array(entry, "results", &array, &found, m->err);
+    if (status != TFC_OK || !found) return status;
+    status = demonstrated_names(m, &names, &n_names);
+    if (status != TFC_OK) return status;
+    tfc_call_span span;
+    for (size_t at = 0; tfc_calls_scan(out->output, n_output, at, names, n_names, &span); at = span.end)
+        n_calls++;
+    if (json_object_array_length(array) != n_calls)
+        return tfc_fail(m->err, TFC_EFORMAT, "results: %zu of them for %zu calls",
+                        json_object_array_length(array), n_calls);
+    const char **results = tfc_arena_alloc(m->arena, n_calls, sizeof *results);
+    if (!results) return tfc_fail_memory(m->err, "results");
+    for (size_t i = 0; i < n_calls; i++) {
+        tfc_json *text = json_object_array_get_idx(array, i);
+        if (!json_object_is_type(text, json_type_string) || json_object_get_string_len(text) == 0)
+            return tfc_fail(m->err, TFC_EFORMAT, "results[%zu]: a text expected", i);
+        results[i] = tfc_arena_strndup(m->arena, json_object_get_string(text),
+                                       (size_t)json_object_get_string_len(text));
+        if (!results[i]) return tfc_fail_memory(m->err, "results");
+    }
+    out->results = results;
+    return TFC_OK;
+}
+
 static tfc_status read_demonstration(tfc_manifest *m, tfc_json *entry, tfc_demonstration *out)
 {
-    static const char *const keys[] = {"input", "output", "date", NULL};
+    static const char *const keys[] = {"input", "output", "date", "results", NULL};
     bool dated;
     if (!json_object_is_type(entry, json_type_object))
         return tfc_fail(m->err, TFC_EFORMAT, "object expected");
@@ -75,7 +106,8 @@ static tfc_status read_demonstration(tfc_manifest *m, tfc_json *entry, tfc_demon
     if (status == TFC_OK) status = tfc_manifest_text(m, entry, "input", &out->input, NULL);
     if (status == TFC_OK) status = tfc_manifest_text(m, entry, "output", &out->output, NULL);
     if (status == TFC_OK) status = tfc_manifest_text(m, entry, "date", &out->date, &dated);
-    return status == TFC_OK ? check_demonstration(m, out) : status;
+    if (status == TFC_OK) status = check_demonstration(m, out);
+    return status == TFC_OK ? read_results(m, entry, out) : status;
 }
 
 tfc_status tfc_manifest_demonstrations(tfc_manifest *m, const char *key, const tfc_demonstration **out,

@@ -55,14 +55,18 @@ char *tfc_tool_prompt(const tfc_tool *tool, const tfc_tools *tools, const char *
     return take(&buffer, "prompt", err);
 }
 
-/* The finished form of the call at `span` of a demonstration. */
+/* The finished form of the i-th call of a demonstration, at `span`. */
 static tfc_status append_finished(tfc_buffer *buffer, const tfc_tool *tool, const tfc_demonstration *d,
-                                  const tfc_call_span *span, tfc_error *err)
+                                  const tfc_call_span *span, size_t i, tfc_error *err)
 {
     tfc_tool_context context = {.date = d->date};
     char *args = tfc_memdup_text(d->output + span->args, span->args_end - span->args), *result = NULL;
     if (!args) return tfc_fail_memory(err, "head");
-    tfc_status status = tfc_tool_call(tool, args, &context, &result, err);
+    tfc_status status = TFC_OK;
+    if (!d->results)
+        status = tfc_tool_call(tool, args, &context, &result, err);
+    else if (!(result = tfc_strdup(d->results[i])))
+        status = tfc_fail_memory(err, "head");
     char *head = status == TFC_OK ? tfc_call_print_head(tool->name, args) : NULL;
     char *tail = status == TFC_OK ? tfc_call_print_tail(result, tool->max_result_bytes) : NULL;
     if (status == TFC_OK && (!head || !tail)) status = tfc_fail_memory(err, "head");
@@ -83,12 +87,12 @@ static tfc_status append_demonstration(tfc_buffer *buffer, const tfc_tool *tool,
                                        const tfc_demonstration *d, tfc_error *err)
 {
     const tfc_tool *called;
-    size_t n = strlen(d->output), done = 0;
+    size_t n = strlen(d->output), done = 0, i = 0;
     tfc_status status = TFC_OK;
     tfc_call_span span;
     while (status == TFC_OK && next_call(tool, tools, d->output, n, done, &span, &called)) {
         tfc_buffer_append(buffer, d->output + done, span.begin - done);
-        status = append_finished(buffer, called, d, &span, err);
+        status = append_finished(buffer, called, d, &span, i++, err);
         done = span.end;
     }
     tfc_buffer_append(buffer, d->output + done, n - done);

@@ -5,8 +5,9 @@
 #include "tools/manifest.h"
 #include "tools/recording.h"
 
-extern const unsigned char tfc_data_Calculator[], tfc_data_Calendar[], tfc_data_DateCalc[];
-extern const size_t tfc_data_Calculator_bytes, tfc_data_Calendar_bytes, tfc_data_DateCalc_bytes;
+extern const unsigned char tfc_data_Calculator[], tfc_data_Calendar[], tfc_data_DateCalc[], tfc_data_MT[];
+extern const size_t tfc_data_Calculator_bytes, tfc_data_Calendar_bytes, tfc_data_DateCalc_bytes,
+    tfc_data_MT_bytes;
 
 static const struct {
     const char *name;
@@ -16,6 +17,7 @@ static const struct {
     {"Calculator", tfc_data_Calculator, &tfc_data_Calculator_bytes},
     {"Calendar", tfc_data_Calendar, &tfc_data_Calendar_bytes},
     {"DateCalc", tfc_data_DateCalc, &tfc_data_DateCalc_bytes},
+    {"MT", tfc_data_MT, &tfc_data_MT_bytes},
 };
 enum { N_BUILTINS = sizeof builtins / sizeof *builtins, TOOLS_MAX = 1000 };
 

@@ -9,9 +9,10 @@
 /* One demonstration for the few-shot prompt P(x): a text and the same text with calls. `result` forms, for
  * the head H of the demonstrated context, are made by running the calls (with `date`). */
 typedef struct tfc_demonstration {
-    const char *input;  /* plain text */
-    const char *output; /* the same with ` [Name(args)]` in it, without results */
-    const char *date;   /* "YYYY-MM-DD" or NULL */
+    const char *input;          /* plain text */
+    const char *output;         /* the same with ` [Name(args)]` in it, without results */
+    const char *date;           /* "YYYY-MM-DD" or NULL */
+    const char *const *results; /* of its calls, in order: the head needs no tool then; NULL: they are run */
 } tfc_demonstration;
 
 /* Where a call may stand, apart from thresholds. */
@@ -20,12 +21,14 @@ typedef enum tfc_places {
     TFC_PLACES_NUMBERS,
     TFC_PLACES_DATES,
     TFC_PLACES_DATES_AND_NUMBERS,
+    TFC_PLACES_AFTER_FOREIGN,
     TFC_PLACES_PATTERN = 100 /* before a match of the manifest's */
 } tfc_places;
 typedef enum tfc_heuristic {
     TFC_HEURISTIC_NONE,
     TFC_HEURISTIC_CALCULATOR,
     TFC_HEURISTIC_CALENDAR,
+    TFC_HEURISTIC_MT,
     TFC_HEURISTIC_PATTERN = 100 /* a match of the manifest's */
 } tfc_heuristic;
 
@@ -131,6 +134,12 @@ bool tfc_tool_place_allowed(const tfc_tool *tool, const char *text, size_t n, si
 /* The paper's candidate-text heuristic (Appendix A). n_tokens windows are taken over whitespace-separated
  * words. `draw` in [0,1) decides the 1 % of rule (iii). date: the document's or NULL. */
 bool tfc_tool_wants_text(const tfc_tool *tool, const char *text, size_t n, const char *date, double draw);
+/* The paper drops MT's calls whose input stands in the text behind the call and not before it: nobody who
+ * writes the text could have made them. */
+bool tfc_tool_looks_ahead(const tfc_tool *tool, const char *text, size_t n, size_t at, const char *args,
+                          size_t n_args);
+/* True when its candidate texts, places or proposals depend on the identification of languages. */
+bool tfc_tool_identifies_languages(const tfc_tool *tool);
 
 /* calendar.c: "Today is Monday, January 30, 2023." for "2023-01-30"; NULL when that is no date. */
 char *tfc_calendar_text(const char *iso_date);

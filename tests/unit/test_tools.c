@@ -262,13 +262,13 @@ static void test_registry(void **state)
     tfc_error err;
     tfc_tools *tools = tfc_tools_create(NULL, &err);
     assert_non_null(tools);
-    assert_int_equal(tfc_tools_count(tools), 3);
+    assert_true(tfc_tools_count(tools) >= 4);
     const tfc_tool *calculator = tfc_tools_find(tools, "Calculator");
     assert_ptr_equal(calculator, tfc_tools_at(tools, 0));
     assert_string_equal(tfc_tool_name(tfc_tools_at(tools, 1)), "Calendar");
     assert_null(tfc_tools_find(tools, "calculator"));
     assert_string_equal(tfc_tool_name(tfc_tools_at(tools, 2)), "DateCalc");
-    assert_null(tfc_tools_at(tools, 3));
+    assert_null(tfc_tools_at(tools, tfc_tools_count(tools)));
     assert_true(strlen(tfc_tool_description(calculator)) > 10);
     assert_non_null(strstr(tfc_tool_manifest(calculator), "\"builtin:calculator\""));
     char *result;
@@ -327,6 +327,7 @@ static void check_head(const tfc_tool *tool, const tfc_demonstration *list, size
     for (size_t i = 0; i < n_list; i++) {
         const char *output = list[i].output;
         size_t n = strlen(output), removed = 0;
+        if (list[i].results) continue; /* its tool need not be here */
         tfc_call_span span;
         const char *names[] = {tool->name, "Calendar"};
         for (size_t at = 0; tfc_calls_scan(output, n, at, names, 2, &span); at = span.end) {
@@ -529,7 +530,7 @@ static void test_memory_fails(void **state)
         tfc_memory_fail_at(0);
         assert_true(tools || err.status == TFC_ENOMEM);
     }
-    assert_int_equal(tfc_tools_count(tools), 3);
+    assert_true(tfc_tools_count(tools) >= 4);
     tfc_tools_free(tools);
     const char *text = "2 by 2 is 4";
     const tfc_enumerate_params params = {12, 8, 2, true, true};
