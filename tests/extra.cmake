@@ -28,3 +28,11 @@ if(TARGET toolformer)
     $<TARGET_FILE:toolformer> ${CMAKE_SOURCE_DIR}/examples/demo/corpus.jsonl)
   set_tests_properties(model/kill_and_resume PROPERTIES LABELS model SKIP_RETURN_CODE 77 TIMEOUT 900)
 endif()
+
+# docs/tool-manifest.schema.json and the reader of manifests take and refuse the same.
+find_program(TFC_PYTHON python3)
+if(TARGET toolformer AND TFC_PYTHON)
+  add_test(NAME format/manifest_schema COMMAND ${TFC_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/format/manifest_schema.py
+    $<TARGET_FILE:toolformer> ${CMAKE_SOURCE_DIR})
+  set_tests_properties(format/manifest_schema PROPERTIES LABELS format SKIP_RETURN_CODE 77 TIMEOUT 600)
+endif()
