@@ -10,15 +10,18 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "tools/rational.h"
 #include "tools/tool.h"
+#include "tools/wide_rational.h"
 
 enum { EXPRESSION_BYTES_MAX = 1000, DEPTH_MAX = 64, SHOWN_BYTES_MAX = 80 };
+/* Common factors are divided out so often: enough for a thousand bytes of decimals, a bound for what is made
+ * to take long. */
+enum { REDUCTIONS_MAX = 6 };
 
 typedef struct reader {
     const char *text;
     size_t n, at;
-    int depth;
+    int depth, reductions;
     tfc_error *err;
 } reader;
 
@@ -72,20 +75,18 @@ static char peek_operator(reader *r, size_t *bytes)
     return 0;
 }
 
-static bool append_digit(tfc_int128 *mantissa, char digit)
+static bool read_digit(reader *r, tfc_wide *mantissa)
 {
-    if (*mantissa >= (tfc_int128)1 << 114) return false;
-    *mantissa = *mantissa * 10 + (digit - '0');
-    return true;
+    return tfc_wide_multiply_small(mantissa, 10, (uint64_t)(r->text[r->at++] - '0')) || refuse_size(r);
 }
 
 /* 1400  1,400  3.5  .5 */
-static bool read_number(reader *r, tfc_rational *out)
+static bool read_number(reader *r, tfc_wide_rational *out)
 {
-    tfc_int128 mantissa = 0, power = 1;
     size_t begin = r->at;
+    *out = (tfc_wide_rational){.den = tfc_wide_of(1)};
     while (is_digit(r, r->at))
-        if (!append_digit(&mantissa, r->text[r->at++])) return refuse_size(r);
+        if (!read_digit(r, &out->num)) return false;
     if (r->at < r->n && r->text[r->at] == ',') {
         if (r->at - begin > 3 || r->at == begin || r->text[begin] == '0')
             return refuse(r, "comma at byte %zu is no thousands comma", r->at);
@@ -94,22 +95,23 @@ static bool read_number(reader *r, tfc_rational *out)
             if (!is_digit(r, group) || !is_digit(r, group + 1) || !is_digit(r, group + 2) ||
                 is_digit(r, group + 3))
                 return refuse(r, "comma at byte %zu is no thousands comma", r->at);
-            for (r->at = group; r->at < group + 3; r->at++)
-                if (!append_digit(&mantissa, r->text[r->at])) return refuse_size(r);
+            for (r->at = group; r->at < group + 3;)
+                if (!read_digit(r, &out->num)) return false;
         }
     }
     if (r->at < r->n && r->text[r->at] == '.') {
         if (!is_digit(r, ++r->at)) return refuse(r, "digit expected at byte %zu", r->at);
-        for (; is_digit(r, r->at); r->at++, power *= 10)
-            if (!append_digit(&mantissa, r->text[r->at]) || power >= (tfc_int128)1 << 114)
-                return refuse_size(r);
+        while (is_digit(r, r->at)) {
+            if (!read_digit(r, &out->num)) return false;
+            if (!tfc_wide_multiply_small(&out->den, 10, 0)) return refuse_size(r);
+        }
     }
-    return tfc_rational_make(mantissa, power, out) || refuse_size(r);
+    return true;
 }
 
-static bool read_sum(reader *r, tfc_rational *out);
+static bool read_sum(reader *r, tfc_wide_rational *out);
 
-static bool read_value(reader *r, tfc_rational *out)
+static bool read_value(reader *r, tfc_wide_rational *out)
 {
     skip_blanks(r);
     if (r->at >= r->n) return refuse(r, r->n ? "it ends where a number is expected" : "it is empty");
@@ -125,7 +127,7 @@ static bool read_value(reader *r, tfc_rational *out)
     return true;
 }
 
-static bool read_signed(reader *r, tfc_rational *out)
+static bool read_signed(reader *r, tfc_wide_rational *out)
 {
     size_t bytes;
     bool negative = false;
@@ -135,54 +137,52 @@ static bool read_signed(reader *r, tfc_rational *out)
     skip_blanks(r);
     if (r->at < r->n && r->text[r->at] == '%') {
         r->at++;
-        if (!tfc_rational_divide(*out, tfc_rational_of(100), out)) return refuse_size(r);
+        const tfc_wide_rational hundred = {tfc_wide_of(100), tfc_wide_of(1), false};
+        if (!tfc_wide_rational_apply(out, '/', &hundred, &r->reductions)) return refuse_size(r);
     }
-    if (negative) out->num = -out->num;
+    out->negative ^= negative;
     return true;
 }
 
-static bool read_product(reader *r, tfc_rational *out)
+static bool read_product(reader *r, tfc_wide_rational *out)
 {
     if (!read_signed(r, out)) return false;
     size_t bytes;
     for (char op; (op = peek_operator(r, &bytes)) == '*' || op == '/';) {
         size_t at = r->at;
         r->at += bytes;
-        tfc_rational right = {0};
+        tfc_wide_rational right;
         if (!read_signed(r, &right)) return false;
-        if (op == '/' && right.num == 0) return refuse(r, "division by zero at byte %zu", at);
-        bool fits =
-            op == '*' ? tfc_rational_multiply(*out, right, out) : tfc_rational_divide(*out, right, out);
-        if (!fits) return refuse_size(r);
+        if (op == '/' && tfc_wide_is_zero(&right.num)) return refuse(r, "division by zero at byte %zu", at);
+        if (!tfc_wide_rational_apply(out, op, &right, &r->reductions)) return refuse_size(r);
     }
     return true;
 }
 
-static bool read_sum(reader *r, tfc_rational *out)
+static bool read_sum(reader *r, tfc_wide_rational *out)
 {
     if (!read_product(r, out)) return false;
     size_t bytes;
     for (char op; (op = peek_operator(r, &bytes)) == '+' || op == '-';) {
         r->at += bytes;
-        tfc_rational right = {0};
+        tfc_wide_rational right;
         if (!read_product(r, &right)) return false;
-        bool fits = op == '+' ? tfc_rational_add(*out, right, out) : tfc_rational_subtract(*out, right, out);
-        if (!fits) return refuse_size(r);
+        if (!tfc_wide_rational_apply(out, op, &right, &r->reductions)) return refuse_size(r);
     }
     return true;
 }
 
 tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, tfc_error *err)
 {
-    reader r = {.text = expression, .n = n, .err = err};
+    reader r = {.text = expression, .n = n, .reductions = REDUCTIONS_MAX, .err = err};
     if (n > EXPRESSION_BYTES_MAX)
         return refuse(&r, "it is longer than %d bytes", EXPRESSION_BYTES_MAX), TFC_ENORESULT;
-    tfc_rational value = {0};
+    tfc_wide_rational value;
     if (!read_sum(&r, &value)) return TFC_ENORESULT;
     skip_blanks(&r);
     if (r.at < n) return refuse(&r, "operator expected at byte %zu", r.at), TFC_ENORESULT;
-    char text[TFC_RATIONAL_PRINT_BYTES];
-    tfc_rational_print(value, text);
+    char text[TFC_WIDE_PRINT_BYTES];
+    if (!tfc_wide_rational_print(&value, text)) return refuse_size(&r), TFC_ENORESULT;
     *result = tfc_strdup(text);
     return *result ? TFC_OK : tfc_fail_memory(err, "result");
 }

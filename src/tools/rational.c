@@ -104,23 +104,3 @@ bool tfc_rational_round(tfc_rational a, int decimals, tfc_rational *out)
     if (__builtin_mul_overflow(whole, power, &num) || __builtin_add_overflow(num, digits, &num)) return false;
     return tfc_rational_make(a.num < 0 ? -num : num, power, out);
 }
-
-void tfc_rational_print(tfc_rational a, char out[TFC_RATIONAL_PRINT_BYTES])
-{
-    tfc_int128 whole;
-    int64_t cents, power;
-    split(a, a.den == 1 ? 0 : 2, &whole, &cents, &power);
-    bool negative = a.num < 0 && (whole || cents);
-    char reversed[TFC_RATIONAL_PRINT_BYTES];
-    size_t n = 0;
-    if (a.den != 1) {
-        reversed[n++] = (char)('0' + cents % 10);
-        reversed[n++] = (char)('0' + cents / 10);
-        reversed[n++] = '.';
-    }
-    do reversed[n++] = (char)('0' + (int)(whole % 10));
-    while (whole /= 10);
-    if (negative) reversed[n++] = '-';
-    for (size_t i = 0; i < n; i++) out[i] = reversed[n - 1 - i];
-    out[n] = '\0';
-}

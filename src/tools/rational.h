@@ -32,8 +32,5 @@ static inline bool tfc_rational_equal(tfc_rational a, tfc_rational b)
 {
     return a.num == b.num && a.den == b.den;
 }
-/* Integers bare, anything else with two decimals, rounded half away from zero; never "-0". NUL-terminated. */
-enum { TFC_RATIONAL_PRINT_BYTES = 48 };
-void tfc_rational_print(tfc_rational a, char out[TFC_RATIONAL_PRINT_BYTES]);
 
 #endif

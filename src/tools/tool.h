@@ -97,9 +97,9 @@ bool tfc_tool_enumerate(const tfc_tool *tool, const char *text, size_t n, size_t
                         const tfc_enumerate_params *params, tfc_proposals *out, tfc_error *err);
 
 /* calculator.c */
-/* Evaluates exactly (rational numbers of 128-bit parts, else arbitrary precision is not needed: overflow is
- * no result). PAPER section 7: + - * / ( ) unary minus, decimals, thousands commas, x × ÷, % as /100; integer
- * results bare, else two decimals, half away from zero, no negative zero. */
+/* Evaluates exactly (fractions of 500-bit parts; what is larger, or has more than 36 digits before the point,
+ * is no result). PAPER section 7: + - * / ( ) unary minus, decimals, thousands commas, x × ÷, % as /100;
+ * integer results bare, else two decimals, half away from zero, no negative zero. */
 tfc_status tfc_calculator_eval(const char *expression, size_t n, char **result, tfc_error *err);
 
 /* Calls worth trying before the number that starts in text at byte `at` (blanks and a currency sign may come
