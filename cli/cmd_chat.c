@@ -158,7 +158,7 @@ int cmd_chat(int argc, char **argv)
         return cli_usage_error("chat", "--template must be auto, chatml or plain, not '%s'", form);
     tfc_monitor monitor = cli_monitor(self.common.quiet);
     bool ok = cli_decoding_params(&self.decoding, &self.common, &self.tools, &self.params);
-    if (ok) self.model = cli_open_model(&self.common);
+    if (ok) self.model = cli_open_writer(&self.common);
     if (self.model) self.session = cli_open_session(&self.common, self.model);
     ok = self.session != NULL;
     if (ok) {

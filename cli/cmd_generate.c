@@ -93,7 +93,7 @@ static bool open_writing(writing *self, const cli_common *common, const cli_deco
 {
     *self = (writing){.monitor = cli_monitor(common->quiet)};
     if (cli_decoding_params(decoding, common, &self->tools, &self->params))
-        self->model = cli_open_model(common);
+        self->model = cli_open_writer(common);
     if (self->model) self->session = cli_open_session(common, self->model);
     self->params.monitor = &self->monitor;
     return self->session != NULL;

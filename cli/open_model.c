@@ -1,6 +1,8 @@
 /* Locating and opening the model that --model names. */
 #include "open_model.h"
 
+#include <string.h>
+
 #include "output.h"
 
 tfc_model *cli_open_model(const cli_common *common)
@@ -13,6 +15,7 @@ tfc_model *cli_open_model(const cli_common *common)
         tfc_model_params params = tfc_model_params_default();
         params.cpu = common->cpu;
         params.operand = common->operand;
+        params.weights = common->weights;
         params.n_threads = (int)common->threads;
         if (common->verbose) cli_note("opening %s", path);
         model = tfc_model_open(path, &params, &err);
@@ -20,6 +23,14 @@ tfc_model *cli_open_model(const cli_common *common)
     if (!model) cli_fail_error(&err);
     tfc_text_free(path);
     return model;
+}
+
+tfc_model *cli_open_writer(const cli_common *common)
+{
+    cli_common own = *common;
+    bool int8 = own.operand && strcmp(own.operand, "int8") == 0;
+    if (!own.weights && !int8) own.weights = "stored";
+    return cli_open_model(&own);
 }
 
 tfc_session *cli_open_session(const cli_common *common, tfc_model *model)

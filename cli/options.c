@@ -12,7 +12,7 @@
 #include "output.h"
 #include "toolformer/base.h"
 
-enum { N_COMMON = 9, HELP_COLUMN = 26 };
+enum { N_COMMON = 10, HELP_COLUMN = 26 };
 
 /* Every command takes these; a fresh table because the values stand in the caller's struct. */
 static void common_options(cli_common *common, cli_option options[N_COMMON])
@@ -23,7 +23,9 @@ static void common_options(cli_common *common, cli_option options[N_COMMON])
         {"cpu", CLI_TEXT, &common->cpu, "PATH",
          "kernel path: ref, avx2, avx512; else the best of this machine", 0, 0},
         {"operand", CLI_TEXT, &common->operand, "TYPE",
-         "packed weights: f32, bf16, int8; else the path's choice", 0, 0},
+         "what is multiplied: f32, bf16, int8; else the path's choice", 0, 0},
+        {"weights", CLI_TEXT, &common->weights, "FORM",
+         "packed, or stored: the file's own 4- and 8-bit blocks (same results)", 0, 0},
         {"threads", CLI_INT, &common->threads, "N", "threads; else one a core (no result depends on it)", 0,
          4096},
         {"kv-mb", CLI_INT, &common->kv_mb, "N",

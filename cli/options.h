@@ -35,7 +35,7 @@ void cli_list_release(cli_list *list);
 
 /* What every command takes. */
 typedef struct cli_common {
-    const char *model, *cpu, *operand;
+    const char *model, *cpu, *operand, *weights;
     int64_t threads, kv_mb; /* 0: not given */
     uint64_t seed;
     bool json, quiet, verbose;

@@ -191,6 +191,40 @@ static tfc_status bench_workload(bench *b, const workload *w, tfc_error *err)
     return TFC_OK;
 }
 
+/* Decoding and scoring with the weights in another form: the model is opened once more. */
+static tfc_status bench_form(bench *b, const char *operand, const char *weights, const workload *works,
+                             int n_works, tfc_error *err)
+{
+    bench other = *b;
+    tfc_model_params params = {.cpu = b->model->kernels->name, .operand = operand, .weights = weights};
+    params.n_threads = b->n_threads;
+    other.model = tfc_model_open(b->model->path, &params, err);
+    if (!other.model) return err ? err->status : TFC_ENOMEM;
+    tfc_status status = TFC_OK;
+    if (other.model->operand != b->model->operand)
+        other.peak = tfc_kernels_measure_peak(other.model->kernels, other.model->operand, b->n_threads);
+    for (int w = 0; w < n_works && status == TFC_OK; w++) status = bench_workload(&other, &works[w], err);
+    tfc_model_free(other.model);
+    return status;
+}
+
+static tfc_status bench_forms(bench *b, tfc_error *err)
+{
+    static const workload stored[] = {
+        {"decode 1 stream, weights as stored", 1, 64, 64, 0, 0, 32},
+        {"prefill 512, weights as stored", 1, 512, 512, 0, 1, 0},
+    };
+    static const workload int8[] = {
+        {"decode 1 stream, int8", 1, 64, 64, 0, 0, 32},
+        {"score 40 texts, int8", 40, 50, 300, 0, 5, 0},
+    };
+    if (b->model->operand == TFC_OPERAND_INT8) return TFC_OK;
+    tfc_status status = TFC_OK;
+    if (!b->model->stored)
+        status = bench_form(b, tfc_operand_name(b->model->operand), "stored", stored, 2, err);
+    return status == TFC_OK ? bench_form(b, "int8", NULL, int8, 2, err) : status;
+}
+
 static tfc_status bench_training(bench *b, tfc_error *err)
 {
     int64_t T = TRAIN_TOKENS < b->model->hparams.context ? TRAIN_TOKENS : b->model->hparams.context;
@@ -263,6 +297,7 @@ tfc_status tfc_bench(tfc_model *model, int n_threads, int turns,
         else
             status = bench_workload(&b, &workloads[w], err);
     }
+    if (status == TFC_OK) status = bench_forms(&b, err);
     if (status == TFC_OK && model->operand != TFC_OPERAND_INT8) status = bench_training(&b, err);
     tfc_free(b.ids);
     tfc_free(b.wants);

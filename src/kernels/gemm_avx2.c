@@ -3,10 +3,9 @@
  * A step is one k. bf16 is storage of the weights: a step of a panel is 8 words of 32 bits, the low half of
  * word j holds column j, the high half column j + 8, so that a shift and a mask widen them. A full tile holds
  * 12 accumulators, two vectors of weights and one of x: 15 of 16 registers. */
-#include <immintrin.h>
-
-#include "kernels/gemm_blocks.h"
 #include "kernels/gemm_int8.h"
+#include "kernels/gemm_stored.h"
+#include "kernels/lanes_avx2.h"
 #include "kernels/paths.h"
 
 enum {
@@ -15,18 +14,6 @@ enum {
     BLOCK_STEPS = 768,        /* a panel block of f32 is 48 KB: it stays in L2 */
     BLOCK_ROWS = 16 * TILE_M, /* the rows that reuse it before the next */
 };
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-static int64_t min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int64_t step_bytes(tfc_operand operand)
 {
@@ -46,26 +33,6 @@ static size_t rows_bytes(int64_t M, int64_t K, tfc_operand operand)
 }
 
 /* ---- multiplication ---- */
-
-/* The first n of 8 lanes. */
-ALWAYS_INLINE __m256i mask_of(int64_t n)
-{
-    const __m256i lanes = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n < 0 ? 0 : n > 8 ? 8 : n)), lanes);
-}
-
-ALWAYS_INLINE __m256 load_part(const float *at, int64_t n)
-{
-    return n >= 8 ? _mm256_loadu_ps(at) : n <= 0 ? _mm256_setzero_ps() : _mm256_maskload_ps(at, mask_of(n));
-}
-
-ALWAYS_INLINE void store_part(float *at, __m256 v, int64_t n)
-{
-    if (n >= 8)
-        _mm256_storeu_ps(at, v);
-    else if (n > 0)
-        _mm256_maskstore_ps(at, mask_of(n), v);
-}
 
 /* MR rows by NP panels. The next steps are fetched into L1, and these steps of the panels that come next into
  * L2; fetching past the end of the matrix does no harm. */
@@ -159,16 +126,21 @@ static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed,
         tfc_int8_avx2.gemm(y, ld_y, x_packed, M, m_from, m_to, w, p_from, p_to, bias, accumulate);
         return;
     }
+    tfc_widen_fn widen = tfc_stored_avx2.widen[w->stored][w->operand];
+    const tfc_operand form = widen ? TFC_OPERAND_F32 : w->operand; /* the tiles' */
     const tfc_tiling tiling = {
         .tile_m = TILE_M,
         .panel_n = PANEL_N,
-        .step_bytes = step_bytes(w->operand),
+        .step_bytes = step_bytes(form),
         .lane_bytes = TFC_LANE_BYTES,
         .block_steps = BLOCK_STEPS,
         .block_rows = BLOCK_ROWS,
-        .narrow = narrow_tiles[w->operand],
-        .wide = wide_tiles[w->operand],
+        .narrow = narrow_tiles[form],
+        .wide = wide_tiles[form],
         .wide_panels = wide_panels,
+        .widen = widen,
+        .widen_steps = TFC_STORED_K,
+        .one_row = tfc_stored_avx2.one_row[w->stored][w->operand],
     };
     tfc_gemm_blocks(&tiling, w->K, y, ld_y, x_packed, M, m_from, m_to, w, p_from, p_to, bias, accumulate);
 }
@@ -295,6 +267,11 @@ static void pack_tile(float *out, const float *source, int64_t stride_m, int64_t
     }
 }
 
+static size_t stored_bytes(int64_t K, tfc_dtype dtype)
+{
+    return tfc_stored_panel(K, PANEL_N, dtype);
+}
+
 static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
                       int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k)
 {
@@ -317,6 +294,8 @@ void tfc_gemm_avx2_install(tfc_kernels *kernels)
     kernels->panel_bytes = panel_bytes;
     kernels->rows_bytes = rows_bytes;
     kernels->pack_panels = pack_panels;
+    kernels->stored_bytes = stored_bytes;
+    kernels->pack_stored = tfc_stored_avx2.pack;
     kernels->pack_rows = pack_rows;
     kernels->gemm = gemm;
 }

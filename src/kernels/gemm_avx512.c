@@ -5,8 +5,8 @@
  * 32 registers.
  *
  * bf16 operands are rounded to nearest even. Subnormals become zero, there and in vdpbf16ps; sums are f32. */
-#include "kernels/gemm_blocks.h"
 #include "kernels/gemm_int8.h"
+#include "kernels/gemm_stored.h"
 #include "kernels/lanes_avx512.h"
 #include "kernels/paths.h"
 
@@ -76,9 +76,7 @@ ALWAYS_INLINE void tile(const tfc_tile_args *a, const int MR, const int NP, cons
         }
         UNROLL for (int m = 0; m < MR; m++)
         {
-            int32_t lane;
-            __builtin_memcpy(&lane, x + TFC_LANE_BYTES * m, sizeof lane);
-            __m512i xm = _mm512_set1_epi32(lane);
+            __m512i xm = broadcast(x + TFC_LANE_BYTES * m);
             UNROLL for (int v = 0; v < NV; v++) acc[m][v] = multiply_add(acc[m][v], w[v], xm, bf16);
         }
         x += x_step;
@@ -154,6 +152,9 @@ static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed,
         .narrow = narrow_tiles[w->operand],
         .wide = wide_tiles[w->operand],
         .wide_panels = wide_panels,
+        .widen = tfc_stored_avx512.widen[w->stored][w->operand],
+        .widen_steps = steps_of(TFC_STORED_K, w->operand),
+        .one_row = tfc_stored_avx512.one_row[w->stored][w->operand],
     };
     tfc_gemm_blocks(&tiling, steps_of(w->K, w->operand), y, ld_y, x_packed, M, m_from, m_to, w, p_from, p_to,
                     bias, accumulate);
@@ -276,6 +277,11 @@ static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const floa
     }
 }
 
+static size_t stored_bytes(int64_t K, tfc_dtype dtype)
+{
+    return tfc_stored_panel(K, PANEL_N, dtype);
+}
+
 static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
                       int64_t to, const float *restrict x, int64_t stride_m, int64_t stride_k)
 {
@@ -310,6 +316,8 @@ void tfc_gemm_avx512_install(tfc_kernels *kernels)
     kernels->panel_bytes = panel_bytes;
     kernels->rows_bytes = rows_bytes;
     kernels->pack_panels = pack_panels;
+    kernels->stored_bytes = stored_bytes;
+    kernels->pack_stored = tfc_stored_avx512.pack;
     kernels->pack_rows = pack_rows;
     kernels->gemm = gemm;
 }

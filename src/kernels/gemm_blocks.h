@@ -33,6 +33,10 @@ typedef struct tfc_tile_args {
 
 typedef void (*tfc_tile_fn)(const tfc_tile_args *args);
 
+/* out = n_blocks times 32 k of a panel of stored blocks (gemm_stored.h) as the operand's tiles read them.
+ * Meanwhile what lies `ahead` bytes on is fetched. */
+typedef void (*tfc_widen_fn)(char *restrict out, const char *restrict panel, int64_t n_blocks, int64_t ahead);
+
 typedef struct tfc_tiling {
     int64_t tile_m, panel_n, step_bytes, lane_bytes;
     int64_t depth;                   /* k of a step; for the tiles alone */
@@ -40,6 +44,9 @@ typedef struct tfc_tiling {
     const tfc_tile_fn *narrow;       /* [1 … tile_m]: tiles of so many rows and one panel */
     const tfc_tile_fn *wide;         /* [1 … tile_m]: of as many panels as wide_panels says */
     const uint8_t *wide_panels;      /* at most TFC_GROUP_PANELS, of which it is a divisor */
+    tfc_widen_fn widen;              /* NULL, or what brings stored blocks to the tiles' form */
+    int64_t widen_steps;             /* steps of one stored block */
+    tfc_tile_fn one_row;             /* a row by a panel of stored blocks, all steps; may be NULL */
 } tfc_tiling;
 
 enum { TFC_GROUP_PANELS = 4 };

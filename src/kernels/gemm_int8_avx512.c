@@ -45,13 +45,6 @@ ALWAYS_INLINE __m512i multiply_add(__m512i acc, __m512i w, __m512i x)
     return acc;
 }
 
-ALWAYS_INLINE __m512i broadcast(const char *at)
-{
-    int32_t lane;
-    __builtin_memcpy(&lane, at, sizeof lane);
-    return _mm512_set1_epi32(lane);
-}
-
 /* y = start + (float)sum * (x_scale * w_scale) for MR rows by NP panels. */
 ALWAYS_INLINE void add_to_outputs(const tfc_tile_args *a, __m512i acc[TILE_M][2 * TFC_GROUP_PANELS],
                                   const char *scales, const char *w_scales, tfc_tile_start from, const int MR,

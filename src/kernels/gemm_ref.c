@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels/gemm_int8.h"
+#include "kernels/gemm_stored.h"
 #include "kernels/paths.h"
 
 enum { TILE_M = 4, PANEL_N = 16 };
@@ -51,6 +52,11 @@ static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const floa
             }
         }
     }
+}
+
+static size_t stored_bytes(int64_t K, tfc_dtype dtype)
+{
+    return tfc_stored_panel(K, PANEL_N, dtype);
 }
 
 static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,
@@ -101,6 +107,17 @@ static void multiply_any(float acc[TILE_M][PANEL_N], const float *restrict x, co
     }
 }
 
+/* The same from stored blocks. */
+static void multiply_stored(float acc[TILE_M][PANEL_N], const float *x, const char *panel,
+                            const tfc_panels *w, int64_t rows)
+{
+    _Alignas(64) char widened[TFC_STORED_K * PANEL_N * sizeof(float)];
+    for (int64_t k = 0; k < w->K; k += TFC_STORED_K, panel += tfc_stored_step(PANEL_N, w->stored)) {
+        tfc_stored_ref.widen[w->stored][w->operand](widened, panel, 1, 0);
+        multiply_any(acc, x + k * TILE_M, widened, TFC_STORED_K, w->operand, rows);
+    }
+}
+
 static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed, int64_t M, int64_t m_from,
                  int64_t m_to, const tfc_panels *w, int64_t p_from, int64_t p_to, const float *restrict bias,
                  bool accumulate)
@@ -123,7 +140,11 @@ static void gemm(float *restrict y, int64_t ld_y, const void *restrict x_packed,
                 else if (bias)
                     memcpy(acc[m], bias + n0, cols * sizeof(float));
             }
-            multiply_any(acc, (const float *)x_packed + first * w->K, panel, w->K, w->operand, rows);
+            const float *x = (const float *)x_packed + first * w->K;
+            if (tfc_kernels_keeps(w->stored, w->operand))
+                multiply_stored(acc, x, panel, w, rows);
+            else
+                multiply_any(acc, x, panel, w->K, w->operand, rows);
             for (int64_t m = 0; m < rows; m++)
                 memcpy(y + (first + m) * ld_y + n0, acc[m], cols * sizeof(float));
         }
@@ -138,6 +159,8 @@ void tfc_gemm_ref_install(tfc_kernels *kernels)
     kernels->panel_bytes = panel_bytes;
     kernels->rows_bytes = rows_bytes;
     kernels->pack_panels = pack_panels;
+    kernels->stored_bytes = stored_bytes;
+    kernels->pack_stored = tfc_stored_ref.pack;
     kernels->pack_rows = pack_rows;
     kernels->gemm = gemm;
 }

@@ -34,7 +34,13 @@ typedef struct tfc_panels {
     int64_t n_panels;
     size_t panel_bytes;
     void *data; /* the caller's */
+    /* A block type (tfc_kernels_keeps): the panels hold the file's own blocks, which are widened to the
+     * operand as they are multiplied, to the same bits. Any other: values of the operand. */
+    tfc_dtype stored;
 } tfc_panels;
+
+/* Can panels keep blocks of this type for the operand? Q8_0, Q4_0 and Q4_1 for f32 and bf16. */
+bool tfc_kernels_keeps(tfc_dtype dtype, tfc_operand operand);
 
 /* Rows row_from … row_to-1 take in blocks block_from … block_to-1; the arrays begin at block_from. */
 typedef struct tfc_attention_span {
@@ -97,6 +103,10 @@ typedef struct tfc_kernels {
      * is 1. */
     void (*pack_panels)(tfc_panels *panels, int64_t from, int64_t to, const float *restrict w,
                         int64_t stride_n, int64_t stride_k);
+    /* The same for panels that keep the file's blocks; `rows` are the stored rows of one panel's outputs, one
+     * after another. */
+    size_t (*stored_bytes)(int64_t K, tfc_dtype dtype);
+    void (*pack_stored)(tfc_panels *panels, int64_t panel, const void *rows);
     /* Packs rows from … to-1 of X (from a multiple of tile_m, to as well or M); element (m,k) is
      * x[m*stride_m + k*stride_k], one stride is 1. `packed` points at the whole packed matrix of M rows. */
     void (*pack_rows)(void *restrict packed, int64_t M, int64_t K, tfc_operand operand, int64_t from,

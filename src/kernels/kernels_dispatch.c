@@ -38,6 +38,12 @@ bool tfc_operand_find(const char *name, tfc_operand *operand)
     return false;
 }
 
+bool tfc_kernels_keeps(tfc_dtype dtype, tfc_operand operand)
+{
+    bool blocks = dtype == TFC_Q8_0 || dtype == TFC_Q4_0 || dtype == TFC_Q4_1;
+    return blocks && operand != TFC_OPERAND_INT8;
+}
+
 #if defined(__x86_64__)
 static bool machine_has_avx2(void)
 {

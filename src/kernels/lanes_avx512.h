@@ -23,6 +23,13 @@ ALWAYS_INLINE __mmask16 mask_of(int64_t cols)
     return (__mmask16)(cols >= 16 ? 0xFFFFU : cols <= 0 ? 0U : (1U << cols) - 1U);
 }
 
+ALWAYS_INLINE __m512i broadcast(const char *at)
+{
+    int32_t lane;
+    __builtin_memcpy(&lane, at, sizeof lane);
+    return _mm512_set1_epi32(lane);
+}
+
 /* v[i] lane j becomes v[j] lane i. */
 ALWAYS_INLINE void transpose(__m512i v[16])
 {

@@ -98,6 +98,7 @@ struct tfc_model {
     tfc_tokenizer *tokenizer;
     const tfc_kernels *kernels;
     tfc_operand operand;
+    bool stored; /* panels keep the file's blocks where they can */
     int n_threads;
     tfc_packed packed; /* memory NULL until packed */
 };

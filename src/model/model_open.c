@@ -40,6 +40,12 @@ static tfc_status choose_kernels(tfc_model *model, const tfc_model_params *param
     model->operand = model->kernels->default_operand;
     if (params->operand && !tfc_operand_find(params->operand, &model->operand))
         return tfc_fail(err, TFC_EINVAL, "unknown operand '%s' (f32, bf16, int8)", params->operand);
+    model->stored = params->weights && strcmp(params->weights, "stored") == 0;
+    if (params->weights && !model->stored && strcmp(params->weights, "packed") != 0)
+        return tfc_fail(err, TFC_EINVAL, "unknown form of weights '%s' (packed, stored)", params->weights);
+    if (model->stored && model->operand == TFC_OPERAND_INT8)
+        return tfc_fail(err, TFC_EINVAL,
+                        "stored weights are widened to f32 or bf16; they do not go with int8 operands");
     model->n_threads = params->n_threads;
     return TFC_OK;
 }

@@ -4,7 +4,7 @@
 #include "model/layout.h"
 #include "model/model.h"
 
-enum { COLUMN_CHUNK = 256 };
+enum { COLUMN_CHUNK = 256, PARTS = 16 };
 
 /* Element (n, k) lies at row k of the file: n values of each file row are taken and written apart. */
 static void transposed_rows(const tfc_weight *weight, int64_t from, int64_t n, float *out)
@@ -50,11 +50,12 @@ typedef struct packing {
     tfc_model *model;
     pack_job *jobs;
     int64_t n_jobs, n_tasks, max_k;
-    float *scratch; /* [n_threads][panel_n][max_k] */
+    int64_t first_task; /* of those that run now */
+    float *scratch;     /* [n_threads][panel_n][max_k] */
 } packing;
 
-/* Rows from … from+n-1 of the matrix that the sources form together. */
-static void source_rows(const pack_job *job, int64_t from, int64_t n, float *out)
+/* Rows from … from+n-1 of the matrix that the sources form together: f32, or as they are stored. */
+static void source_rows(const pack_job *job, int64_t from, int64_t n, bool stored, char *out)
 {
     for (int i = 0; i < MAX_SOURCES && n > 0; i++) {
         const tfc_weight *source = job->sources[i];
@@ -64,8 +65,15 @@ static void source_rows(const pack_job *job, int64_t from, int64_t n, float *out
             continue;
         }
         int64_t count = source->n_out - from < n ? source->n_out - from : n;
-        tfc_weight_rows(source, from, count, out);
-        out += count * source->n_in;
+        size_t row_bytes = (size_t)source->n_in * sizeof(float);
+        if (stored) {
+            row_bytes = tfc_dtype_row_bytes(source->tensor->dtype, source->n_in);
+            memcpy(out, (const char *)source->tensor->data + (size_t)from * row_bytes,
+                   (size_t)count * row_bytes);
+        } else {
+            tfc_weight_rows(source, from, count, (float *)(void *)out);
+        }
+        out += (size_t)count * row_bytes;
         n -= count;
         from = 0;
     }
@@ -74,6 +82,7 @@ static void source_rows(const pack_job *job, int64_t from, int64_t n, float *out
 static void pack_task(void *context, int64_t i, int worker)
 {
     packing *p = context;
+    i += p->first_task;
     int64_t low = 0, high = p->n_jobs - 1; /* the last job that begins at or before task i */
     while (low < high) {
         int64_t middle = (low + high + 1) / 2;
@@ -88,13 +97,17 @@ static void pack_task(void *context, int64_t i, int worker)
     int64_t from = panel * kernels->panel_n;
     int64_t n = job->panels->N - from < kernels->panel_n ? job->panels->N - from : kernels->panel_n;
     float *rows = p->scratch + (int64_t)worker * kernels->panel_n * p->max_k;
-    source_rows(job, from, n, rows);
+    bool stored = tfc_kernels_keeps(job->panels->stored, job->panels->operand);
+    source_rows(job, from, n, stored, (char *)rows);
     /* The panel as a matrix of its own: panels do not depend on their neighbours. */
     tfc_panels one = *job->panels;
     one.N = n;
     one.n_panels = 1;
     one.data = (char *)job->panels->data + (size_t)panel * job->panels->panel_bytes;
-    kernels->pack_panels(&one, 0, 1, rows, K, 1);
+    if (stored)
+        kernels->pack_stored(&one, 0, rows);
+    else
+        kernels->pack_panels(&one, 0, 1, rows, K, 1);
 }
 
 /* Takes room for a vector and fills it when there is room to fill. */
@@ -104,6 +117,18 @@ static const float *take_vector(tfc_layout *layout, const tfc_weight *weight)
     float *vector = tfc_layout_take(layout, (size_t)weight->n_in * (size_t)weight->n_out, sizeof *vector);
     if (vector) tfc_weight_rows(weight, 0, weight->n_out, vector);
     return vector;
+}
+
+/* The block type that panels of these weights keep: one that all of them are stored in. TFC_F32: none. */
+static tfc_dtype kept_type(const tfc_model *model, const tfc_weight *const sources[MAX_SOURCES])
+{
+    tfc_dtype dtype = sources[0]->tensor->dtype;
+    if (!model->stored || !tfc_kernels_keeps(dtype, model->operand)) return TFC_F32;
+    for (int i = 0; i < MAX_SOURCES; i++)
+        if (sources[i] && sources[i]->tensor &&
+            (sources[i]->transposed || sources[i]->tensor->dtype != dtype))
+            return TFC_F32;
+    return dtype;
 }
 
 static void take_panels(packing *p, tfc_layout *layout, tfc_panels *panels, const tfc_weight *a,
@@ -116,8 +141,11 @@ static void take_panels(packing *p, tfc_layout *layout, tfc_panels *panels, cons
         .N = N,
         .K = a->n_in,
         .n_panels = (N + kernels->panel_n - 1) / kernels->panel_n,
-        .panel_bytes = kernels->panel_bytes(a->n_in, p->model->operand),
+        .stored = kept_type(p->model, (const tfc_weight *[]){a, b, c}),
     };
+    panels->panel_bytes = tfc_kernels_keeps(panels->stored, panels->operand)
+                              ? kernels->stored_bytes(panels->K, panels->stored)
+                              : kernels->panel_bytes(panels->K, panels->operand);
     panels->data = tfc_layout_take(layout, (size_t)panels->n_panels, panels->panel_bytes);
     p->jobs[p->n_jobs++] = (pack_job){panels, {a, b, c}, p->n_tasks};
     p->n_tasks += panels->n_panels;
@@ -158,6 +186,19 @@ static void take_all(packing *p, tfc_layout *layout, tfc_packed *packed, tfc_pac
     take_panels(p, layout, &packed->head, &w->head, NULL, NULL);
 }
 
+/* Of the file only rows of the embedding table are read again; what is packed leaves memory part by part. */
+static void run_tasks(packing *p, tfc_pool *pool)
+{
+    const tfc_model *model = p->model;
+    const int64_t part = (p->n_tasks + PARTS - 1) / PARTS;
+    for (p->first_task = 0; p->first_task < p->n_tasks; p->first_task += part) {
+        int64_t rest = p->n_tasks - p->first_task;
+        tfc_pool_run(pool, rest < part ? rest : part, pack_task, p);
+        if (model->gguf) tfc_gguf_drop_pages(model->gguf);
+        if (model->safetensors) tfc_safetensors_drop_pages(model->safetensors);
+    }
+}
+
 tfc_status tfc_model_pack(tfc_model *model, tfc_pool *pool, tfc_error *err)
 {
     if (model->packed.memory) return TFC_OK;
@@ -190,11 +231,8 @@ tfc_status tfc_model_pack(tfc_model *model, tfc_pool *pool, tfc_error *err)
     tfc_advise_large_pages(packed.memory, layout.n_bytes);
     layout = (tfc_layout){.base = packed.memory};
     take_all(&p, &layout, &packed, counted);
-    tfc_pool_run(pool, p.n_tasks, pack_task, &p);
+    run_tasks(&p, pool);
     model->packed = packed;
-    /* Of the file only rows of the embedding table are read from here on. */
-    if (model->gguf) tfc_gguf_drop_pages(model->gguf);
-    if (model->safetensors) tfc_safetensors_drop_pages(model->safetensors);
 
 cleanup:
     tfc_free(p.scratch);

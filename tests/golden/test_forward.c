@@ -183,8 +183,52 @@ static void test_golden(void **state)
     }
 }
 
+/* Logits behind 1 … T tokens of the first text, a row alone and many together; the caller's. */
+static float *all_logits(const char *path, const golden_numbers *g, const tfc_model_params *how, size_t *n)
+{
+    tfc_error err;
+    tfc_error_init(&err);
+    tfc_session_params params = {.n_threads = 1, .batch_tokens = 1024, .kv_bytes = 1 << 20};
+    tfc_model *model = tfc_model_open(path, how, &err);
+    tfc_session *session = model ? tfc_session_create(model, &params, &err) : NULL;
+    if (!session) fail_msg("%s", err.message);
+    int64_t V = tfc_model_get_info(model).n_vocab, total = 0;
+    *n = (size_t)(2 * V);
+    float *logits = tfc_alloc(*n, sizeof *logits);
+    assert_non_null(logits);
+    for (int64_t length = 1; length <= g->T;
+         length += g->T - 1, total += V) /* the second finds the first cached */
+        assert_int_equal(tfc_logits(session, g->ids, length, logits + total, &err), TFC_OK);
+    tfc_session_free(session);
+    tfc_model_free(model);
+    return logits;
+}
+
+/* Weights kept as the file's blocks give the bits of packed ones. */
+static void test_stored(void **state)
+{
+    (void)state;
+    const char *paths[] = {"ref", "avx2", "avx512"}, *operands[] = {"f32", "bf16"};
+    for (size_t i = 0; i < 6 * sizeof cases / sizeof *cases; i++) {
+        const golden_case *c = &cases[i / 6];
+        tfc_model_params how = {.cpu = paths[i / 2 % 3], .operand = operands[i % 2], .weights = "packed"};
+        if (!tfc_kernels_find(how.cpu)) continue;
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", fixtures_folder(), c->model);
+        golden_numbers g = open_golden(c);
+        size_t n;
+        float *packed = all_logits(path, &g, &how, &n);
+        how.weights = "stored";
+        float *stored = all_logits(path, &g, &how, &n);
+        if (memcmp(packed, stored, n * sizeof *packed) != 0)
+            fail_msg("%s %s %s: other logits from stored weights", c->model, how.cpu, how.operand);
+        tfc_free(packed), tfc_free(stored);
+        tfc_safetensors_close(g.file);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_stored)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

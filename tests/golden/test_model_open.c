@@ -392,6 +392,13 @@ static void test_params(void **state)
     assert_string_equal(tfc_model_get_info(model).cpu_path, "ref");
     assert_string_equal(tfc_model_get_info(model).operand, "f32");
     tfc_model_free(model);
+    params.weights = "zipped";
+    assert_null(tfc_model_open(fixture("models/llama"), &params, &err));
+    assert_non_null(strstr(err.message, "unknown form of weights 'zipped' (packed, stored)"));
+    params.weights = "stored";
+    params.operand = "int8";
+    assert_null(tfc_model_open(fixture("models/llama"), &params, &err));
+    assert_non_null(strstr(err.message, "do not go with int8"));
     params.operand = "f64";
     assert_null(tfc_model_open(fixture("models/llama"), &params, &err));
     assert_non_null(strstr(err.message, "unknown operand 'f64'"));
