@@ -89,11 +89,11 @@ typedef struct writing {
     tfc_generate_params params;
 } writing;
 
-static bool open_writing(writing *self, const cli_common *common, const cli_decoding *decoding)
+static bool open_writing(writing *self, const cli_common *common, const cli_decoding *decoding, bool many)
 {
     *self = (writing){.monitor = cli_monitor(common->quiet)};
     if (cli_decoding_params(decoding, common, &self->tools, &self->params))
-        self->model = cli_open_writer(common);
+        self->model = many ? cli_open_model(common) : cli_open_writer(common);
     if (self->model) self->session = cli_open_session(common, self->model);
     self->params.monitor = &self->monitor;
     return self->session != NULL;
@@ -219,7 +219,7 @@ int cmd_generate(int argc, char **argv)
     char *prompt = prompts ? NULL : read_prompt(&arguments);
     exit_code = cli_interrupted() ? CLI_INTERRUPTED : CLI_FAILURE;
     writing self = {0};
-    if ((prompt || prompts) && open_writing(&self, &common, &decoding))
+    if ((prompt || prompts) && open_writing(&self, &common, &decoding, prompts != NULL))
         exit_code =
             prompts ? generate_each(&self, prompts, logprobs) : generate(&self, &common, prompt, logprobs);
     close_writing(&self);
