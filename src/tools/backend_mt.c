@@ -1,6 +1,6 @@
 /* MT (PAPER 2.3): text in another language into English. The language is told by lang/; the translation is
- * Apertium's. A text whose language is not told surely, as a word or two, is tried in the likely ones: the
- * dictionary that knows most of its words decides. */
+ * Apertium's, or that of a service. For Apertium a text whose language is not told surely, as a word or two,
+ * is tried in the likely ones: the dictionary that knows most of its words decides. */
 #include <pthread.h>
 #include <stdio.h>
 
@@ -10,33 +10,56 @@
 #include "tools/apertium.h"
 #include "tools/backend.h"
 #include "tools/foreign.h"
+#include "tools/translate_http.h"
 
 static const double sure = 0.5, possible = 0.03; /* confidences */
 enum { GUESSES = 5 };
 
 typedef struct mt {
     const char *modes;
-    pthread_mutex_t lock;   /* of: */
-    tfc_apertium *apertium; /* NULL until a call or `prepare` needs it */
+    tfc_translate_service service; /* used where its url is not NULL */
+    pthread_mutex_t lock;          /* of: */
+    tfc_apertium *apertium;        /* NULL until a call or `prepare` needs it */
 } mt;
+
+static tfc_status read_text(tfc_json *json, const char *key, const char **out, tfc_arena *arena,
+                            tfc_error *err)
+{
+    const char *text;
+    size_t n;
+    bool found;
+    tfc_status status = tfc_json_get_text(json, key, &text, &n, &found, err);
+    if (status != TFC_OK || !found) return status;
+    if (n == 0 || strlen(text) != n)
+        return tfc_fail(err, TFC_EFORMAT, "%s: a text without NULs expected", key);
+    *out = tfc_arena_strndup(arena, text, n);
+    return *out ? TFC_OK : tfc_fail_memory(err, key);
+}
+
+static tfc_status read_fields(mt *self, tfc_json *json, tfc_arena *arena, tfc_error *err)
+{
+    static const char *const keys[] = {"type", "modes", "url", "api_key_env", NULL};
+    tfc_status status = tfc_json_only_keys(json, keys, err);
+    if (status == TFC_OK) status = read_text(json, "modes", &self->modes, arena, err);
+    if (status == TFC_OK) status = read_text(json, "url", &self->service.url, arena, err);
+    if (status == TFC_OK) status = read_text(json, "api_key_env", &self->service.api_key_env, arena, err);
+    if (status != TFC_OK || !self->service.url) return status;
+    if (!tfc_http_url_valid(self->service.url))
+        return tfc_fail(err, TFC_EFORMAT, "url: an address that begins with http:// or https:// expected");
+    self->service.client = tfc_http_client_create(NULL, err);
+    return self->service.client ? TFC_OK : TFC_ENOMEM;
+}
 
 static tfc_status mt_open(tfc_tool *tool, tfc_json *json, const char *folder, tfc_arena *arena,
                           tfc_error *err)
 {
     (void)folder;
-    static const char *const keys[] = {"type", "modes", NULL};
     mt *self = tfc_arena_alloc(arena, 1, sizeof *self);
     if (!self) return tfc_fail_memory(err, "MT");
     self->modes = tfc_apertium_modes;
     if (json_object_is_type(json, json_type_object)) {
-        bool found;
-        const char *modes;
-        tfc_status status = tfc_json_only_keys(json, keys, err);
-        if (status == TFC_OK) status = tfc_json_get_text(json, "modes", &modes, NULL, &found, err);
+        tfc_status status = read_fields(self, json, arena, err);
         if (status != TFC_OK) return status;
-        if (found && !*modes) return tfc_fail(err, TFC_EFORMAT, "modes is empty");
-        if (found) self->modes = tfc_arena_strndup(arena, modes, strlen(modes));
-        if (!self->modes) return tfc_fail_memory(err, "MT");
     }
     pthread_mutex_init(&self->lock, NULL);
     tool->state = self;
@@ -54,8 +77,9 @@ static tfc_apertium *apertium_of(mt *self, tfc_error *err)
 
 static tfc_status mt_prepare(const tfc_tool *tool, tfc_error *err)
 {
-    if (!tfc_lang_shared(err) || !apertium_of(tool->state, err)) return err ? err->status : TFC_ENOTFOUND;
-    return TFC_OK;
+    mt *self = tool->state;
+    bool ready = tfc_lang_shared(err) && (self->service.url || apertium_of(self, err));
+    return ready ? TFC_OK : err ? err->status : TFC_ENOTFOUND;
 }
 
 static bool same_text(const char *a, size_t n, const char *b)
@@ -122,7 +146,11 @@ static tfc_status mt_call(const tfc_tool *tool, const char *args, const tfc_tool
         return tfc_fail(err, TFC_ENORESULT, "the language of '%.80s' is not known", args);
     if (strcmp(guesses[0].code, "en") == 0 && guesses[0].confidence >= sure)
         return tfc_fail(err, TFC_ENORESULT, "'%.80s' is English already", args);
-    tfc_apertium *apertium = apertium_of(tool->state, err);
+    mt *self = tool->state;
+    if (self->service.url)
+        return tfc_translate_http(&self->service, guesses[0].confidence >= sure ? guesses[0].code : "auto",
+                                  args, n, deadline_ns, result, err);
+    tfc_apertium *apertium = apertium_of(self, err);
     if (!apertium) return err ? err->status : TFC_ENOTFOUND;
     tfc_translation best = {0};
     tfc_status status =
@@ -137,6 +165,7 @@ static void mt_close(tfc_tool *tool)
     mt *self = tool->state;
     if (!self) return;
     tfc_apertium_close(self->apertium);
+    tfc_http_client_free(self->service.client);
     pthread_mutex_destroy(&self->lock);
     tool->state = NULL;
 }

@@ -27,7 +27,7 @@ BASE = {
         "type": "object", "required": ["a"], "properties": {
             "a": {"type": "string", "minLength": 1, "maxLength": 9, "enum": ["x", "y"], "default": "x"},
             "b": {"type": ["integer", "null"], "minimum": 0, "maximum": 9, "description": "d"}}}},
-    "demonstrations": [{"input": "a b", "output": "a [Own(1, x)] b", "date": "2023-01-30"}],
+    "demonstrations": [{"input": "a b", "output": "a [Own(1, x)] b", "date": "2023-01-30", "results": ["r"]}],
     "head": [{"input": "c d", "output": "c [Own(2, y)] d"}],
     "after": ["Calendar"], "heuristic": {"pattern": "a+"}, "places": {"before": "\\d"},
     "propose": [{"pattern": "(a)(b)?", "args": ["$1, $2", "$$"]}, {"pattern": "x", "args": "1, x"}],
@@ -44,6 +44,7 @@ MCP = {"type": "mcp", "tool": "t", "argv": ["server"], "arguments": {"a": 1}, "a
        "environment": ["K"], "files": {"read": ["/r"]}, "sandbox": "best", "memory_mb": 5, "file_mb": 5, "max_processes": 5}
 MCP_HTTP = {"type": "mcp", "tool": "t", "url": "http://h.example/mcp", "headers": {"X": "y"}, "environment": ["K"],
             "ca_file": "x", "param_headers": {"Region": "a"}}
+MT = {"type": "builtin:mt", "modes": "/m", "url": "http://h.example", "api_key_env": "K"}
 NUMBERS = {"tau_s": (0, 1), "tau_f": (0, 100), "k": (1, 10000), "m": (1, 10000), "max_result_bytes": (1, 1 << 20),
            "deadline_ms": (1, 86400000), "retries": (0, 100), "retry_backoff_ms": (0, 3600000), "rate_per_s": (0.001, 1e6),
            "concurrency": (1, 256), "cost": (0, 1e9), "max_failure_rate": (0, 1)}
@@ -118,14 +119,18 @@ def wrong_ones():
     yield "a comment that is a number", changed(("_note",), 7)
     yield "a type of argument", changed(("args", "schema", "properties", "a", "type"), "array")
     yield "a name of an argument", changed(("args", "schema", "properties", "a b"), {"type": "string"})
-    for backend, keys in ((HTTP, ("url",)), (MCP, ("tool",)), (MCP_HTTP, ("tool",))):
+    for backend, keys in ((HTTP, ("url",)), (MCP, ("tool",)), (MCP_HTTP, ("tool",)), (MT, ())):
         for key, value in backend.items():
             if key not in ("type", "body"):
                 yield f"{backend['type']}: {key} 7", changed(("backend",), {**backend, key: 7 if not isinstance(value, int) else "7"})
         for key in keys:
             yield f"{backend['type']}: no {key}", changed(("backend",), {k: v for k, v in backend.items() if k != key})
         yield f"{backend['type']}: other", changed(("backend",), {**backend, "other": 1})
-        yield f"{backend['type']} alone", changed(("backend",), backend["type"])
+        if keys:
+            yield f"{backend['type']} alone", changed(("backend",), backend["type"])
+    yield "mt: an address", changed(("backend",), {**MT, "url": "h.example"})
+    yield "mt: no folder", changed(("backend",), {**MT, "modes": ""})
+    yield "an empty result", changed(("demonstrations", 0, "results"), [""])
     yield "mcp without a server", changed(("backend",), {"type": "mcp", "tool": "t"})
     yield "http: a pointer", changed(("backend",), {**HTTP, "answer": "a"})
     yield "http: an address", changed(("backend",), {**HTTP, "url": "ftp://h.example/"})
@@ -134,14 +139,14 @@ def wrong_ones():
 def good_ones():
     yield "all fields", BASE
     yield "only what is needed", {k: BASE[k] for k in ("name", "description", "instruction", "args", "demonstrations", "backend")}
-    for word in ("none", "calculator", "calendar"):
+    for word in ("none", "calculator", "calendar", "mt"):
         yield f"heuristic {word}", changed(("heuristic",), word)
-    for word in ("any", "numbers", "dates", "dates_and_numbers"):
+    for word in ("any", "numbers", "dates", "dates_and_numbers", "after_foreign"):
         yield f"places {word}", changed(("places",), word)
     for key, bounds in NUMBERS.items():
         for bound in bounds:
             yield f"{key} {bound}", changed((key,), int(bound) if float(bound).is_integer() else bound)
-    for backend in (HTTP, MCP, MCP_HTTP, "function", {"type": "function"}):
+    for backend in (HTTP, MCP, MCP_HTTP, MT, {"type": "builtin:mt"}, "builtin:mt", "function", {"type": "function"}):
         yield f"backend {backend}", changed(("backend",), backend)
     data = os.path.join(SOURCE, "data")
     for name in sorted(os.listdir(data)):
