@@ -16,15 +16,8 @@ typedef struct weights {
     double number, name;   /* the text has what the question word asks for */
     double all;            /* share of the question that is found, squared */
 } weights;
-static const weights w = {.k1 = 0.9,
-                          .b = 0.4,
-                          .title = 1,
-                          .section = 0.5,
-                          .pair = 0.25,
-                          .named = 0.5,
-                          .number = 0.1,
-                          .name = 0.05,
-                          .all = 0.1};
+static const weights w = {.k1 = 0.9, .b = 0.4, .title = 3, .section = 0.5, .pair = 0.5, .named = 0.5,
+                          .number = 0.1, .name = 0.05, .all = 0.3};
 
 /* What one passage holds of the question. */
 typedef struct matches {

@@ -1,0 +1,204 @@
+/* A local model as reader. The answer is a span of the passages (a grammar sees to that), so that a small model
+ * can name only what it read; an answer that it finds unlikely is none. */
+#include "tools/qa_reader.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "toolformer/engine.h"
+#include "tools/answer_spans.h"
+#include "tools/qa_endpoint.h"
+#include "tools/runner_inside.h"
+
+struct tfc_qa_reader {
+    char *model_name; /* NULL: the default one */
+    double least_p;
+    bool spans;
+    tfc_qa_endpoint *endpoint; /* NULL: a local model reads */
+    char name[200];
+    pthread_mutex_t lock; /* of what follows */
+    tfc_model *model;
+    tfc_session *session;
+};
+
+static const char head[] =
+    "Text: Ottawa > Ottawa is the capital city of Canada. It stands on the south bank of the Ottawa River.\n"
+    "Question: what is the capital of canada?\nAnswer: Ottawa\n\n"
+    "Text: Eiffel Tower > The tower was opened on 31 March 1889 after two years of work by the company of "
+    "Gustave Eiffel.\n"
+    "Question: when did the eiffel tower open?\nAnswer: 31 March 1889\n\n"
+    "Text: Hamlet > The Tragedy of Hamlet is a play by William Shakespeare, written between 1599 and 1601.\n"
+    "Question: who wrote the play hamlet?\nAnswer: William Shakespeare\n\n";
+
+tfc_qa_reader *tfc_qa_reader_create(tfc_json *backend, tfc_error *err)
+{
+    tfc_qa_reader *reader = tfc_alloc_zero(1, sizeof *reader);
+    if (!reader) return tfc_fail_memory(err, "QA"), NULL;
+    pthread_mutex_init(&reader->lock, NULL);
+    reader->least_p = 0.1;
+    reader->spans = true;
+    tfc_status status = TFC_OK;
+    bool found;
+    if (json_object_is_type(backend, json_type_object)) {
+        const char *model = NULL, *url = NULL;
+        status = tfc_json_get_text(backend, "model", &model, NULL, &found, err);
+        if (status == TFC_OK) status = tfc_json_get_text(backend, "url", &url, NULL, &found, err);
+        if (status == TFC_OK) status = tfc_json_get_bool(backend, "spans", &reader->spans, &found, err);
+        if (status == TFC_OK) status = tfc_json_get_double(backend, "least_p", &reader->least_p, &found, err);
+        if (status == TFC_OK && !(reader->least_p >= 0 && reader->least_p <= 1))
+            status = tfc_fail(err, TFC_EFORMAT, "least_p must be between 0 and 1, not %g", reader->least_p);
+        if (status == TFC_OK && model && !(reader->model_name = tfc_strdup(model)))
+            status = tfc_fail_memory(err, "QA");
+        if (status == TFC_OK && url && !(reader->endpoint = tfc_qa_endpoint_create(backend, url, err)))
+            status = TFC_EFORMAT;
+        snprintf(reader->name, sizeof reader->name, "%.90s %.90s %g %d", url ? url : "", model ? model : "",
+                 reader->least_p, reader->spans);
+    }
+    if (status == TFC_OK) return reader;
+    tfc_qa_reader_free(reader);
+    return NULL;
+}
+
+void tfc_qa_reader_free(tfc_qa_reader *reader)
+{
+    if (!reader) return;
+    tfc_session_free(reader->session);
+    tfc_model_free(reader->model);
+    tfc_qa_endpoint_free(reader->endpoint);
+    tfc_free(reader->model_name);
+    pthread_mutex_destroy(&reader->lock);
+    tfc_free(reader);
+}
+
+const char *tfc_qa_reader_name(const tfc_qa_reader *reader)
+{
+    return reader->name;
+}
+
+tfc_status tfc_qa_reader_available(const tfc_qa_reader *reader, tfc_error *err)
+{
+    char *path = NULL;
+    if (reader->endpoint) return TFC_OK;
+    tfc_status status = tfc_model_locate(reader->model_name, &path, err);
+    tfc_text_free(path);
+    return status;
+}
+
+void tfc_answer_clean(char *answer)
+{
+    size_t n = strcspn(answer, "\n"), from = 0;
+    while (n > from && strchr(" \"'", answer[from])) from++;
+    while (n > from && strchr(" \"'.,;:", answer[n - 1])) n--;
+    memmove(answer, answer + from, n - from);
+    answer[n - from] = '\0';
+    static const char *const none[] = {"no answer", "none", "unknown", "unanswerable", "i don't know",
+                                       "n/a",       "not mentioned"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        if (strcasecmp(answer, none[i]) == 0) *answer = '\0';
+}
+
+/* With the lock. */
+static tfc_status open_model(tfc_qa_reader *reader, tfc_error *err)
+{
+    if (reader->session) return TFC_OK;
+    char *path = NULL;
+    tfc_error own;
+    tfc_error_init(&own);
+    tfc_status status = tfc_model_locate(reader->model_name, &path, &own);
+    if (status == TFC_OK && !reader->model) reader->model = tfc_model_open(path, NULL, &own);
+    if (reader->model) reader->session = tfc_session_create(reader->model, NULL, &own);
+    tfc_text_free(path);
+    return reader->session ? TFC_OK : tfc_fail(err, own.status, "%s", own.message);
+}
+
+/* The end of the answer's line, for a reader that writes freely. */
+typedef struct stopper {
+    const tfc_tokenizer *tokenizer;
+    int64_t deadline_ns;
+    bool late;
+} stopper;
+
+static bool on_token(void *context, const int32_t *ids, int64_t n)
+{
+    stopper *s = context;
+    size_t length;
+    const char *text = tfc_token_text(s->tokenizer, ids[n - 1], &length);
+    s->late = s->deadline_ns && tfc_monotonic_ns() >= s->deadline_ns;
+    return s->late || !text || memchr(text, '\n', length);
+}
+
+/* With the lock. *p: the geometric mean of the tokens' probabilities. */
+static tfc_status sample(tfc_qa_reader *reader, const int32_t *ids, int64_t n_ids, const tfc_grammar *grammar,
+                         int64_t deadline_ns, char **answer, double *p, tfc_error *err)
+{
+    int32_t new_ids[TFC_ANSWER_TOKENS];
+    double lps[TFC_ANSWER_TOKENS], sum = 0;
+    stopper s = {.tokenizer = tfc_model_tokenizer(reader->model), .deadline_ns = deadline_ns};
+    tfc_sample_request request = {.ids = ids,
+                                  .n_ids = n_ids,
+                                  .max_new = TFC_ANSWER_TOKENS,
+                                  .grammar = grammar,
+                                  .stop = on_token,
+                                  .context = &s,
+                                  .new_ids = new_ids,
+                                  .lps = lps};
+    tfc_status status = tfc_sample(reader->session, &request, 1, err);
+    if (status != TFC_OK) return status;
+    if (s.late) return tfc_fail(err, TFC_ETIMEOUT, "the answer was not read by the deadline");
+    for (int64_t i = 0; i < request.n_new; i++) sum += lps[i];
+    *p = request.n_new ? exp(sum / (double)request.n_new) : 0;
+    size_t n;
+    return tfc_detokenize(s.tokenizer, new_ids, request.n_new, false, answer, &n, err);
+}
+
+static tfc_status read_locally(tfc_qa_reader *reader, const char *passages, const char *prompt,
+                               int64_t deadline_ns, char **answer, double *p, tfc_error *err)
+{
+    int32_t *ids = NULL;
+    int64_t n_ids = 0;
+    tfc_answer_spans *spans = NULL;
+    pthread_mutex_lock(&reader->lock);
+    tfc_status status = open_model(reader, err);
+    if (status == TFC_OK)
+        status = tfc_tokenize(tfc_model_tokenizer(reader->model), prompt, strlen(prompt),
+                              TFC_TOKENIZE_ADD_BOS, &ids, &n_ids, err);
+    if (status == TFC_OK && reader->spans && !(spans = tfc_answer_spans_create(passages, strlen(passages), err)))
+        status = TFC_ENOMEM;
+    if (status == TFC_OK)
+        status = sample(reader, ids, n_ids, spans ? tfc_answer_spans_grammar(spans) : NULL, deadline_ns, answer,
+                        p, err);
+    pthread_mutex_unlock(&reader->lock);
+    tfc_answer_spans_free(spans);
+    tfc_ids_free(ids);
+    return status;
+}
+
+tfc_status tfc_qa_read(tfc_qa_reader *reader, const char *passages, const char *question, int64_t deadline_ns,
+                       char **answer, tfc_error *err)
+{
+    tfc_buffer prompt;
+    double p = 1;
+    *answer = NULL;
+    tfc_buffer_init(&prompt, 1 << 20);
+    const char *mark = question[0] && question[strlen(question) - 1] == '?' ? "" : "?";
+    tfc_buffer_printf(&prompt, "%sText: %s\nQuestion: %s%s\nAnswer:", reader->endpoint ? "" : head, passages,
+                      question, mark);
+    tfc_status status = tfc_buffer_ok(&prompt, "QA", err);
+    if (status == TFC_OK && reader->endpoint)
+        status = tfc_qa_endpoint_ask(reader->endpoint, prompt.data, deadline_ns, answer, err);
+    else if (status == TFC_OK)
+        status = read_locally(reader, passages, prompt.data, deadline_ns, answer, &p, err);
+    tfc_buffer_release(&prompt);
+    if (status == TFC_OK) tfc_answer_clean(*answer);
+    if (status == TFC_OK && (**answer == '\0' || p < reader->least_p))
+        status = tfc_fail(err, TFC_ENORESULT, "the passages that were found give no answer to '%.200s'",
+                          question);
+    if (status == TFC_OK && strlen(*answer) > TFC_ANSWER_BYTES)
+        status = tfc_fail(err, TFC_ENORESULT, "the answer to '%.200s' was no short one", question);
+    if (status != TFC_OK) {
+        tfc_free(*answer);
+        *answer = NULL;
+    }
+    return status;
+}
