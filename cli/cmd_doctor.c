@@ -132,17 +132,25 @@ static void check_tools(doctor *self)
 {
     tfc_error err;
     tfc_error_init(&err);
-    tfc_tools *tools = tfc_tools_create(NULL, &err);
+    tfc_tools *tools = tfc_tools_create("all", &err);
     if (!tools) {
         say(self, "tools", err.message, "this build is broken");
         return;
     }
     char value[1024] = "";
     for (size_t i = 0; i < tfc_tools_count(tools); i++) {
+        const tfc_tool *tool = tfc_tools_at(tools, i);
         size_t n = strlen(value);
-        snprintf(value + n, sizeof value - n, "%s%s", i ? ", " : "", tfc_tool_name(tfc_tools_at(tools, i)));
+        if (tfc_tool_available(tool, &err) == TFC_OK)
+            snprintf(value + n, sizeof value - n, "%s%s", n ? ", " : "", tfc_tool_name(tool));
     }
     say(self, "tools", value, NULL);
+    for (size_t i = 0; i < tfc_tools_count(tools); i++) {
+        const tfc_tool *tool = tfc_tools_at(tools, i);
+        if (tfc_tool_available(tool, &err) == TFC_OK) continue;
+        snprintf(value, sizeof value, "%s cannot work here", tfc_tool_name(tool));
+        say(self, "tools", value, err.message);
+    }
     tfc_tools_free(tools);
 }
 

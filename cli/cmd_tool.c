@@ -3,6 +3,7 @@
 
 #include "cmd_tool.h"
 #include "commands.h"
+#include "input.h"
 #include "options.h"
 #include "output.h"
 #include "toolformer/tools.h"
@@ -25,25 +26,31 @@ static int tool_list(int argc, char **argv)
     };
     const cli_usage usage = {.command = "tool list",
                              .synopsis = "[options]",
-                             .text = "Lists the tools with their descriptions. With --json: {\"name\","
-                                     "\"description\"} a line.",
+                             .text = "Lists the tools with their descriptions, and what those lack that cannot "
+                                     "work here.\nWith --json: {\"name\",\"description\",\"available\","
+                                     "\"missing\"} a line.",
                              .example = "toolformer tool list",
                              .options = options,
                              .n_options = sizeof options / sizeof *options};
     int exit_code;
     if (!cli_parse(&usage, &common, argc, argv, NULL, &exit_code)) return exit_code;
-    tfc_tools *tools = open_tools(names, &exit_code);
+    tfc_tools *tools = open_tools(names ? names : "all", &exit_code);
     if (!tools) return exit_code;
     exit_code = CLI_OK;
     for (size_t i = 0; i < tfc_tools_count(tools) && exit_code == CLI_OK; i++) {
         const tfc_tool *tool = tfc_tools_at(tools, i);
         cli_json line;
+        tfc_error missing;
+        bool available = tfc_tool_available(tool, &missing) == TFC_OK;
         if (!common.json) {
             cli_printf("%-12s %s\n", tfc_tool_name(tool), tfc_tool_description(tool));
+            if (!available) cli_printf("%-12s unavailable: %s\n", "", missing.message);
         } else if (cli_json_init(&line)) {
             cli_json_begin(&line, NULL, '{');
             cli_json_text(&line, "name", tfc_tool_name(tool));
             cli_json_text(&line, "description", tfc_tool_description(tool));
+            cli_json_bool(&line, "available", available);
+            cli_json_text(&line, "missing", available ? NULL : missing.message);
             cli_json_end(&line, '}');
             if (!cli_json_print(&line)) exit_code = CLI_FAILURE;
         }
@@ -101,13 +108,35 @@ static int print_call(const tfc_tool *tool, const char *args, const char *result
     return cli_json_print(&line) ? CLI_OK : CLI_FAILURE;
 }
 
+/* Lines of stdin as arguments, each answered by a line of JSON. */
+static int call_lines(const tfc_tool *tool, const tfc_tool_context *context)
+{
+    cli_lines lines = {0};
+    char *args;
+    size_t n;
+    int exit_code = CLI_OK;
+    while (exit_code == CLI_OK && cli_lines_next(&lines, &args, &n)) {
+        tfc_error err;
+        tfc_error_init(&err);
+        char *result = NULL;
+        tfc_status status = tfc_tool_call(tool, args, context, &result, &err);
+        exit_code = print_call(tool, args, result, status == TFC_OK ? NULL : err.message);
+        tfc_text_free(result);
+    }
+    if (lines.failed) exit_code = CLI_FAILURE;
+    cli_lines_release(&lines);
+    return cli_interrupted() ? CLI_INTERRUPTED : exit_code;
+}
+
 static int tool_call(int argc, char **argv)
 {
     cli_common common = {0};
     cli_list arguments = {0};
     const char *date = NULL;
+    bool lines = false;
     const cli_option options[] = {
         {"date", CLI_TEXT, &date, "DATE", "YYYY-MM-DD, the day that the tool answers for; else today", 0, 0},
+        {"lines", CLI_FLAG, &lines, NULL, "each line of stdin is the arguments of a call; answers in JSON", 0, 0},
     };
     const cli_usage usage = {.command = "tool call",
                              .synopsis = "[options] NAME [ARGUMENTS]",
@@ -123,7 +152,9 @@ static int tool_call(int argc, char **argv)
     if (!cli_parse(&usage, &common, argc, argv, &arguments, &exit_code)) return exit_code;
     tfc_tools *tools = NULL;
     const tfc_tool *tool = cli_one_tool(arguments.items[0], &tools, &exit_code);
-    if (tool) {
+    if (tool && lines) {
+        exit_code = call_lines(tool, &(tfc_tool_context){.date = date});
+    } else if (tool) {
         const char *args = arguments.n > 1 ? arguments.items[1] : "";
         tfc_tool_context context = {.date = date};
         tfc_error err;

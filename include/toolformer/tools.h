@@ -27,8 +27,8 @@ typedef struct tfc_tool_context {
     const char *date; /* "YYYY-MM-DD": the document's, or the day to answer with; NULL: today */
 } tfc_tool_context;
 
-/* names: comma-separated built-ins, or paths of manifest files (*.json); NULL: all built-ins; "none": an
- * empty registry. An unknown name is TFC_ENOTFOUND and lists the known ones. */
+/* names: comma-separated built-ins, or paths of manifest files (*.json); "all": all built-ins; NULL: those
+ * of them that are available here (tfc_tool_available); "none": an empty registry. An unknown name is TFC_ENOTFOUND and lists the known ones. */
 tfc_tools *tfc_tools_create(const char *names, tfc_error *err);
 void tfc_tools_free(tfc_tools *tools);
 size_t tfc_tools_count(const tfc_tools *tools);
@@ -39,6 +39,10 @@ const char *tfc_tool_name(const tfc_tool *tool);
 const char *tfc_tool_description(const tfc_tool *tool);
 /* The manifest as JSON text; borrowed. */
 const char *tfc_tool_manifest(const tfc_tool *tool);
+
+/* TFC_OK: all that the tool needs is on this machine (an index, a model, programs), as far as can be told without
+ * running it; else err says what is missing and which command brings it. Thread-safe. */
+tfc_status tfc_tool_available(const tfc_tool *tool, tfc_error *err);
 
 /* Runs a call. TFC_OK: *result is NUL-terminated and the caller's (tfc_text_free). TFC_ENORESULT: the
  * arguments have no result (syntax, division by zero, no date); err says why. Other statuses: the tool itself

@@ -1,5 +1,6 @@
 /* Opening and reading an index. The file never changes under its name (a new one is renamed into its place),
  * so that readers need no locks: `immutable`. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -143,6 +144,9 @@ static tfc_status check_file(tfc_index *index, tfc_error *err)
     unsigned char header[100];
     const char *path = index->path;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return tfc_fail(err, TFC_ENOTFOUND,
+                        "there is no index '%s'; `toolformer index build --corpus F...` makes one", path);
     if (fd < 0)
         return tfc_fail_errno(err, "cannot open the index '%s' (make one with `toolformer index build`)",
                               path);

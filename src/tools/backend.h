@@ -17,6 +17,10 @@ struct tfc_backend_type {
     /* Says what is missing (a program, an index, a server) before work begins, and starts what persists.
      * NULL: nothing can be missing. May be called again; thread-safe. */
     tfc_status (*prepare)(const tfc_tool *tool, tfc_error *err);
+    /* Says what is missing, quickly and without starting anything: tells whether the tool belongs to those that
+     * are used when none is named. The message names the command that brings it. NULL: nothing can be missing.
+     */
+    tfc_status (*available)(const tfc_tool *tool, tfc_error *err);
     /* One call: blocking, thread-safe, back by deadline_ns on the monotonic clock (0: none). TFC_OK: *result
      * is NUL-terminated UTF-8 on the heap. TFC_ENORESULT: these arguments have none. TFC_ETIMEOUT: the
      * deadline passed. Other statuses: the tool failed. err says why in each case. */
@@ -40,7 +44,8 @@ struct tfc_backend_type {
 const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known);
 
 extern const tfc_backend_type tfc_backend_calculator, tfc_backend_calendar, tfc_backend_datecalc,
-    tfc_backend_command, tfc_backend_function, tfc_backend_http, tfc_backend_mcp, tfc_backend_mt;
+    tfc_backend_command, tfc_backend_function, tfc_backend_http, tfc_backend_mcp, tfc_backend_mt,
+    tfc_backend_wikisearch, tfc_backend_qa;
 
 /* backend_function.c: what is behind a tool of that type; TFC_EINVAL when it is of another one. */
 tfc_status tfc_backend_function_set(tfc_tool *tool, tfc_tool_function *function, void *context,

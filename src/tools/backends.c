@@ -49,6 +49,8 @@ static const tfc_backend_type *const types[] = {
     &tfc_backend_calculator,
     &tfc_backend_calendar,
     &tfc_backend_datecalc,
+    &tfc_backend_wikisearch,
+    &tfc_backend_qa,
     &tfc_backend_command,
     &tfc_backend_function,
     &tfc_backend_http,

@@ -138,6 +138,7 @@ static tfc_status sample(tfc_qa_reader *reader, const int32_t *ids, int64_t n_id
     tfc_sample_request request = {.ids = ids,
                                   .n_ids = n_ids,
                                   .max_new = TFC_ANSWER_TOKENS,
+                                  .sampler = {.top_p = 1},
                                   .grammar = grammar,
                                   .stop = on_token,
                                   .context = &s,

@@ -8,6 +8,8 @@
 extern const unsigned char tfc_data_Calculator[], tfc_data_Calendar[], tfc_data_DateCalc[], tfc_data_MT[];
 extern const size_t tfc_data_Calculator_bytes, tfc_data_Calendar_bytes, tfc_data_DateCalc_bytes,
     tfc_data_MT_bytes;
+extern const unsigned char tfc_data_WikiSearch[], tfc_data_QA[];
+extern const size_t tfc_data_WikiSearch_bytes, tfc_data_QA_bytes;
 
 static const struct {
     const char *name;
@@ -18,6 +20,8 @@ static const struct {
     {"Calendar", tfc_data_Calendar, &tfc_data_Calendar_bytes},
     {"DateCalc", tfc_data_DateCalc, &tfc_data_DateCalc_bytes},
     {"MT", tfc_data_MT, &tfc_data_MT_bytes},
+    {"WikiSearch", tfc_data_WikiSearch, &tfc_data_WikiSearch_bytes},
+    {"QA", tfc_data_QA, &tfc_data_QA_bytes},
 };
 enum { N_BUILTINS = sizeof builtins / sizeof *builtins, TOOLS_MAX = 1000 };
 
@@ -89,7 +93,7 @@ static tfc_status add_tool(tfc_tools *tools, const char *item, tfc_error *err)
     while (i < N_BUILTINS && strcmp(builtins[i].name, item) != 0) i++;
     if (i < N_BUILTINS) return add_builtin(tools, i, err);
     if (length > 5 && strcmp(item + length - 5, ".json") == 0) return add_file(tools, item, err);
-    char known[160] = "";
+    char known[320] = "";
     for (i = 0; i < N_BUILTINS; i++) {
         strncat(known, builtins[i].name, sizeof known - strlen(known) - 1);
         strncat(known, ", ", sizeof known - strlen(known) - 1);
@@ -116,6 +120,19 @@ static tfc_status add_list(tfc_tools *tools, char *list, tfc_error *err)
     return TFC_OK;
 }
 
+/* ready: those alone that need nothing which is not there. */
+static tfc_status add_builtins(tfc_tools *tools, bool ready, tfc_error *err)
+{
+    tfc_status status = TFC_OK;
+    for (size_t i = 0; i < N_BUILTINS && status == TFC_OK; i++) {
+        status = add_builtin(tools, i, err);
+        if (status != TFC_OK || !ready || tfc_tool_available(tools->tools[tools->n - 1], NULL) == TFC_OK)
+            continue;
+        tfc_tool_close(tools->tools[--tools->n]);
+    }
+    return status;
+}
+
 tfc_tools *tfc_tools_create(const char *names, tfc_error *err)
 {
     tfc_tools *tools = tfc_alloc_zero(1, sizeof *tools);
@@ -123,9 +140,8 @@ tfc_tools *tfc_tools_create(const char *names, tfc_error *err)
     tfc_status status = TFC_OK;
     if (!tools || (names && !list))
         status = tfc_fail_memory(err, "tools");
-    else if (!names)
-        for (size_t i = 0; i < N_BUILTINS && status == TFC_OK; i++)
-            status = add_tool(tools, builtins[i].name, err);
+    else if (!names || strcmp(names, "all") == 0)
+        status = add_builtins(tools, names == NULL, err);
     else if (strcmp(names, "none") != 0)
         status = add_list(tools, list, err);
     tfc_free(list);
@@ -158,6 +174,11 @@ const tfc_tool *tfc_tools_find(const tfc_tools *tools, const char *name)
     for (size_t i = 0; i < tools->n; i++)
         if (strcmp(tools->tools[i]->name, name) == 0) return tools->tools[i];
     return NULL;
+}
+
+tfc_status tfc_tool_available(const tfc_tool *tool, tfc_error *err)
+{
+    return tool->backend->available ? tool->backend->available(tool, err) : TFC_OK;
 }
 
 const char *tfc_tool_name(const tfc_tool *tool)
