@@ -26,9 +26,10 @@ static int tool_list(int argc, char **argv)
     };
     const cli_usage usage = {.command = "tool list",
                              .synopsis = "[options]",
-                             .text = "Lists the tools with their descriptions, and what those lack that cannot "
-                                     "work here.\nWith --json: {\"name\",\"description\",\"available\","
-                                     "\"missing\"} a line.",
+                             .text =
+                                 "Lists the tools with their descriptions, and what those lack that cannot "
+                                 "work here.\nWith --json: {\"name\",\"description\",\"available\","
+                                 "\"missing\"} a line.",
                              .example = "toolformer tool list",
                              .options = options,
                              .n_options = sizeof options / sizeof *options};
@@ -136,7 +137,8 @@ static int tool_call(int argc, char **argv)
     bool lines = false;
     const cli_option options[] = {
         {"date", CLI_TEXT, &date, "DATE", "YYYY-MM-DD, the day that the tool answers for; else today", 0, 0},
-        {"lines", CLI_FLAG, &lines, NULL, "each line of stdin is the arguments of a call; answers in JSON", 0, 0},
+        {"lines", CLI_FLAG, &lines, NULL, "each line of stdin is the arguments of a call; answers in JSON", 0,
+         0},
     };
     const cli_usage usage = {.command = "tool call",
                              .synopsis = "[options] NAME [ARGUMENTS]",

@@ -28,7 +28,8 @@ typedef struct tfc_tool_context {
 } tfc_tool_context;
 
 /* names: comma-separated built-ins, or paths of manifest files (*.json); "all": all built-ins; NULL: those
- * of them that are available here (tfc_tool_available); "none": an empty registry. An unknown name is TFC_ENOTFOUND and lists the known ones. */
+ * of them that are available here (tfc_tool_available); "none": an empty registry. An unknown name is
+ * TFC_ENOTFOUND and lists the known ones. */
 tfc_tools *tfc_tools_create(const char *names, tfc_error *err);
 void tfc_tools_free(tfc_tools *tools);
 size_t tfc_tools_count(const tfc_tools *tools);
@@ -40,8 +41,8 @@ const char *tfc_tool_description(const tfc_tool *tool);
 /* The manifest as JSON text; borrowed. */
 const char *tfc_tool_manifest(const tfc_tool *tool);
 
-/* TFC_OK: all that the tool needs is on this machine (an index, a model, programs), as far as can be told without
- * running it; else err says what is missing and which command brings it. Thread-safe. */
+/* TFC_OK: all that the tool needs is on this machine (an index, a model, programs), as far as can be told
+ * without running it; else err says what is missing and which command brings it. Thread-safe. */
 tfc_status tfc_tool_available(const tfc_tool *tool, tfc_error *err);
 
 /* Runs a call. TFC_OK: *result is NUL-terminated and the caller's (tfc_text_free). TFC_ENORESULT: the

@@ -1,5 +1,5 @@
-/* The suffix automaton of the text: its states are the classes of spans that go on alike, at most two for each
- * byte, so that a grammar of any span is a small table. */
+/* The suffix automaton of the text: its states are the classes of spans that go on alike, at most two for
+ * each byte, so that a grammar of any span is a small table. */
 #include "tools/answer_spans.h"
 
 enum { START = 1, NONE = 0 }; /* state 0 is the grammar's dead one */

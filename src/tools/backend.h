@@ -17,8 +17,9 @@ struct tfc_backend_type {
     /* Says what is missing (a program, an index, a server) before work begins, and starts what persists.
      * NULL: nothing can be missing. May be called again; thread-safe. */
     tfc_status (*prepare)(const tfc_tool *tool, tfc_error *err);
-    /* Says what is missing, quickly and without starting anything: tells whether the tool belongs to those that
-     * are used when none is named. The message names the command that brings it. NULL: nothing can be missing.
+    /* Says what is missing, quickly and without starting anything: tells whether the tool belongs to those
+     * that are used when none is named. The message names the command that brings it. NULL: nothing can be
+     * missing.
      */
     tfc_status (*available)(const tfc_tool *tool, tfc_error *err);
     /* One call: blocking, thread-safe, back by deadline_ns on the monotonic clock (0: none). TFC_OK: *result

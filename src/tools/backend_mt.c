@@ -173,6 +173,7 @@ static void mt_close(tfc_tool *tool)
 const tfc_backend_type tfc_backend_mt = {.name = "builtin:mt",
                                          .open = mt_open,
                                          .prepare = mt_prepare,
+                                         .available = mt_prepare,
                                          .call = mt_call,
                                          .close = mt_close,
                                          .enumerate = tfc_foreign_enumerate};

@@ -1,7 +1,8 @@
 /* The backend "builtin:qa": passages are searched for, a reader answers from them.
  *
  *     {"type": "builtin:qa", "index": PATH, "passages": 3, "model": NAME, "least_p": 0.1, "spans": true}
- *     {"type": "builtin:qa", "url": "http://127.0.0.1:8080/v1", "model": NAME, "key": ENVIRONMENT_VARIABLE} */
+ *     {"type": "builtin:qa", "url": "http://127.0.0.1:8080/v1", "model": NAME, "key": ENVIRONMENT_VARIABLE}
+ */
 #include <stdio.h>
 
 #include "tools/backend.h"
@@ -14,10 +15,11 @@ typedef struct qa_state {
     int64_t n_passages;
 } qa_state;
 
-static tfc_status qa_open(tfc_tool *tool, tfc_json *json, const char *folder, tfc_arena *arena, tfc_error *err)
+static tfc_status qa_open(tfc_tool *tool, tfc_json *json, const char *folder, tfc_arena *arena,
+                          tfc_error *err)
 {
-    static const char *const keys[] = {"type",    "index", "passages", "model", "least_p",
-                                       "spans",   "url",   "key",      NULL};
+    static const char *const keys[] = {"type",  "index", "passages", "model", "least_p",
+                                       "spans", "url",   "key",      NULL};
     qa_state *self = tfc_arena_alloc(arena, 1, sizeof *self);
     if (!self) return tfc_fail_memory(err, "QA");
     bool object = json_object_is_type(json, json_type_object), found;
@@ -72,7 +74,8 @@ static tfc_status qa_call(const tfc_tool *tool, const char *args, const tfc_tool
     tfc_buffer passages;
     tfc_buffer_init(&passages, 1 << 16);
     tfc_status status = find_passages(self, question, deadline_ns, &passages, err);
-    if (status == TFC_OK) status = tfc_qa_read(self->reader, passages.data, question, deadline_ns, result, err);
+    if (status == TFC_OK)
+        status = tfc_qa_read(self->reader, passages.data, question, deadline_ns, result, err);
     tfc_buffer_release(&passages);
     tfc_free(question);
     return status;

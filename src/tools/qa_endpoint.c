@@ -14,9 +14,9 @@ struct tfc_qa_endpoint {
     tfc_http_client *client;
 };
 
-static const char instruction[] =
-    "Answer the question with a few words copied from the text and nothing else. If the text does not answer it, "
-    "say: no answer.\n\n";
+static const char instruction[] = "Answer the question with a few words copied from the text and nothing "
+                                  "else. If the text does not answer it, "
+                                  "say: no answer.\n\n";
 
 /* An optional text of a field, copied. */
 static tfc_status copy_text(tfc_json *json, const char *key, char **out, tfc_error *err)
@@ -50,9 +50,10 @@ tfc_qa_endpoint *tfc_qa_endpoint_create(tfc_json *backend, const char *url, tfc_
     tfc_qa_endpoint *e = tfc_alloc_zero(1, sizeof *e);
     if (!e) return tfc_fail_memory(err, "QA"), NULL;
     pthread_mutex_init(&e->lock, NULL);
-    tfc_status status = tfc_http_url_valid(url)
-                            ? TFC_OK
-                            : tfc_fail(err, TFC_EFORMAT, "url: an address that begins with http:// or https:// expected");
+    tfc_status status =
+        tfc_http_url_valid(url)
+            ? TFC_OK
+            : tfc_fail(err, TFC_EFORMAT, "url: an address that begins with http:// or https:// expected");
     if (status == TFC_OK && !(e->url = complete_url(url))) status = tfc_fail_memory(err, "QA");
     if (status == TFC_OK) status = copy_text(backend, "model", &e->model, err);
     if (status == TFC_OK) status = copy_text(backend, "key", &e->key, err);
@@ -83,7 +84,8 @@ static tfc_status write_body(const tfc_qa_endpoint *e, const char *prompt, tfc_b
         tfc_buffer_json(body, e->model, strlen(e->model));
         tfc_buffer_puts(body, ",");
     }
-    tfc_buffer_puts(body, "\"max_tokens\":32,\"temperature\":0,\"messages\":[{\"role\":\"user\",\"content\":");
+    tfc_buffer_puts(body,
+                    "\"max_tokens\":32,\"temperature\":0,\"messages\":[{\"role\":\"user\",\"content\":");
     tfc_buffer_json(body, message.data ? message.data : "", message.n);
     tfc_buffer_puts(body, "}]}");
     tfc_status status = tfc_buffer_ok(&message, "QA", err);
@@ -94,11 +96,11 @@ static tfc_status write_body(const tfc_qa_endpoint *e, const char *prompt, tfc_b
 /* {"choices":[{"message":{"content":…}}]} */
 static tfc_status read_body(const tfc_buffer *body, char **answer, tfc_error *err)
 {
-    tfc_json *root = tfc_json_parse(body->data ? body->data : "", body->n, "the reader's answer", err), *choices,
-             *message = NULL, *content = NULL;
+    tfc_json *root = tfc_json_parse(body->data ? body->data : "", body->n, "the reader's answer", err),
+             *choices, *message = NULL, *content = NULL;
     if (!root) return TFC_EIO;
-    if (json_object_object_get_ex(root, "choices", &choices) && json_object_is_type(choices, json_type_array) &&
-        json_object_array_length(choices) > 0 &&
+    if (json_object_object_get_ex(root, "choices", &choices) &&
+        json_object_is_type(choices, json_type_array) && json_object_array_length(choices) > 0 &&
         json_object_object_get_ex(json_object_array_get_idx(choices, 0), "message", &message))
         json_object_object_get_ex(message, "content", &content);
     tfc_status status = TFC_OK;

@@ -1,5 +1,5 @@
-/* A local model as reader. The answer is a span of the passages (a grammar sees to that), so that a small model
- * can name only what it read; an answer that it finds unlikely is none. */
+/* A local model as reader. The answer is a span of the passages (a grammar sees to that), so that a small
+ * model can name only what it read; an answer that it finds unlikely is none. */
 #include "tools/qa_reader.h"
 
 #include <math.h>
@@ -92,8 +92,8 @@ void tfc_answer_clean(char *answer)
     while (n > from && strchr(" \"'.,;:", answer[n - 1])) n--;
     memmove(answer, answer + from, n - from);
     answer[n - from] = '\0';
-    static const char *const none[] = {"no answer", "none", "unknown", "unanswerable", "i don't know",
-                                       "n/a",       "not mentioned"};
+    static const char *const none[] = {"no answer",    "none", "unknown",      "unanswerable",
+                                       "i don't know", "n/a",  "not mentioned"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         if (strcasecmp(answer, none[i]) == 0) *answer = '\0';
 }
@@ -164,11 +164,12 @@ static tfc_status read_locally(tfc_qa_reader *reader, const char *passages, cons
     if (status == TFC_OK)
         status = tfc_tokenize(tfc_model_tokenizer(reader->model), prompt, strlen(prompt),
                               TFC_TOKENIZE_ADD_BOS, &ids, &n_ids, err);
-    if (status == TFC_OK && reader->spans && !(spans = tfc_answer_spans_create(passages, strlen(passages), err)))
+    if (status == TFC_OK && reader->spans &&
+        !(spans = tfc_answer_spans_create(passages, strlen(passages), err)))
         status = TFC_ENOMEM;
     if (status == TFC_OK)
-        status = sample(reader, ids, n_ids, spans ? tfc_answer_spans_grammar(spans) : NULL, deadline_ns, answer,
-                        p, err);
+        status = sample(reader, ids, n_ids, spans ? tfc_answer_spans_grammar(spans) : NULL, deadline_ns,
+                        answer, p, err);
     pthread_mutex_unlock(&reader->lock);
     tfc_answer_spans_free(spans);
     tfc_ids_free(ids);
@@ -193,8 +194,8 @@ tfc_status tfc_qa_read(tfc_qa_reader *reader, const char *passages, const char *
     tfc_buffer_release(&prompt);
     if (status == TFC_OK) tfc_answer_clean(*answer);
     if (status == TFC_OK && (**answer == '\0' || p < reader->least_p))
-        status = tfc_fail(err, TFC_ENORESULT, "the passages that were found give no answer to '%.200s'",
-                          question);
+        status =
+            tfc_fail(err, TFC_ENORESULT, "the passages that were found give no answer to '%.200s'", question);
     if (status == TFC_OK && strlen(*answer) > TFC_ANSWER_BYTES)
         status = tfc_fail(err, TFC_ENORESULT, "the answer to '%.200s' was no short one", question);
     if (status != TFC_OK) {

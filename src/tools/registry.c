@@ -126,9 +126,11 @@ static tfc_status add_builtins(tfc_tools *tools, bool ready, tfc_error *err)
     tfc_status status = TFC_OK;
     for (size_t i = 0; i < N_BUILTINS && status == TFC_OK; i++) {
         status = add_builtin(tools, i, err);
-        if (status != TFC_OK || !ready || tfc_tool_available(tools->tools[tools->n - 1], NULL) == TFC_OK)
-            continue;
-        tfc_tool_close(tools->tools[--tools->n]);
+        if (status != TFC_OK || !ready) continue;
+        tfc_error missing;
+        tfc_status available = tfc_tool_available(tools->tools[tools->n - 1], &missing);
+        if (available == TFC_ENOMEM) status = tfc_fail(err, available, "%s", missing.message);
+        if (available != TFC_OK) tfc_tool_close(tools->tools[--tools->n]);
     }
     return status;
 }

@@ -526,7 +526,7 @@ static void test_memory_fails(void **state)
     tfc_tools *tools = NULL;
     for (int at = 1; !tools && at < 1000; at++) {
         tfc_memory_fail_at(at);
-        tools = tfc_tools_create(NULL, &err);
+        tools = tfc_tools_create("all", &err);
         tfc_memory_fail_at(0);
         assert_true(tools || err.status == TFC_ENOMEM);
     }
