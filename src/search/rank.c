@@ -13,11 +13,20 @@ typedef struct weights {
     double title, section; /* a term there counts as so many in the text */
     double pair;           /* two terms that stand beside each other in the question do so in the text */
     double named;          /* the title stands in the question */
+    double lead;           /* it does, and no heading stands before the passage */
     double number, name;   /* the text has what the question word asks for */
     double all;            /* share of the question that is found, squared */
 } weights;
-static const weights w = {.k1 = 0.9, .b = 0.4, .title = 3, .section = 0.5, .pair = 0.5, .named = 0.5,
-                          .number = 0.1, .name = 0.05, .all = 0.3};
+static const weights w = {.k1 = 0.9,
+                          .b = 0.4,
+                          .title = 3,
+                          .section = 0.5,
+                          .pair = 0.5,
+                          .named = 0.5,
+                          .lead = 0.15,
+                          .number = 0.1,
+                          .name = 0.05,
+                          .all = 0.3};
 
 /* What one passage holds of the question. */
 typedef struct matches {
@@ -96,7 +105,8 @@ double tfc_query_score(const tfc_query *query, const tfc_index_info *info, const
         found += m.tf[t] > 0 ? idf : 0;
         if (t + 1 < query->n_terms) score += w.pair * m.pairs[t] * fmin(idf, query->terms[t + 1].idf);
     }
-    score += w.named * named_idf(query, p->title, p->n_title);
+    double named = named_idf(query, p->title, p->n_title);
+    score += (w.named + (p->n_section == 0 ? w.lead : 0)) * named;
     if (query->idf > 0) score += w.all * query->idf * (found / query->idf) * (found / query->idf);
     if (query->wants_number && m.n_numbers) score *= 1 + w.number;
     if (query->wants_name && m.n_names > 2) score *= 1 + w.name;
