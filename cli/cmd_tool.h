@@ -4,6 +4,7 @@
 
 #include "toolformer/tools.h"
 
+int cli_tool_import(int argc, char **argv);
 int cli_tool_new(int argc, char **argv);
 int cli_tool_test(int argc, char **argv);
 

@@ -2,7 +2,7 @@
 # Installs the Debian packages that building and testing need, when they are missing. Without the rights for it, prints
 # the one command and stops.
 set -eu
-packages="gcc g++ make cmake pkg-config ca-certificates python3 python3-pip python3-jsonschema
+packages="gcc g++ make cmake pkg-config ca-certificates git openssl python3 python3-pip python3-venv python3-jsonschema
 libcurl4-openssl-dev libjson-c-dev libpcre2-dev libsqlite3-dev libutf8proc-dev zlib1g-dev libcmocka-dev libgmp-dev
 libfasttext-dev libexttextcat-dev libexttextcat-data libseccomp-dev"
 [ "${1:-}" = lint ] && packages="$packages clang clang-format clang-tidy cppcheck libclang-rt-14-dev"

@@ -24,6 +24,10 @@ if(TARGET toolformer)
     add_test(NAME cli/${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/run.sh $<TARGET_FILE:toolformer> ${case})
     set_tests_properties(cli/${name} PROPERTIES LABELS cli TIMEOUT 300)
   endforeach()
+  # Real servers from PyPI, installed into the release build's folder once.
+  add_test(NAME mcp/real_servers COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/mcp/real_servers.sh $<TARGET_FILE:toolformer>
+    ${CMAKE_SOURCE_DIR}/build/mcp-servers)
+  set_tests_properties(mcp/real_servers PROPERTIES LABELS mcp SKIP_RETURN_CODE 77 TIMEOUT 900)
   add_test(NAME model/kill_and_resume COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/model/kill_and_resume.sh
     $<TARGET_FILE:toolformer> ${CMAKE_SOURCE_DIR}/examples/demo/corpus.jsonl)
   set_tests_properties(model/kill_and_resume PROPERTIES LABELS model SKIP_RETURN_CODE 77 TIMEOUT 900)
