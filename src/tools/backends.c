@@ -41,7 +41,7 @@ static tfc_status datecalc_call(const tfc_tool *tool, const char *args, const tf
 const tfc_backend_type tfc_backend_calculator = {
     .name = "builtin:calculator", .call = calculator_call, .pure = true, .enumerate = calculator_enumerate};
 const tfc_backend_type tfc_backend_calendar = {
-    .name = "builtin:calendar", .call = calendar_call, .pure = true};
+    .name = "builtin:calendar", .open = tfc_calendar_open, .call = calendar_call, .pure = true};
 const tfc_backend_type tfc_backend_datecalc = {
     .name = "builtin:datecalc", .call = datecalc_call, .pure = true, .enumerate = tfc_datecalc_enumerate};
 

@@ -56,14 +56,31 @@ void tfc_calendar_today(char out[11])
     if (!localtime_r(&now, &local) || strftime(out, 11, "%Y-%m-%d", &local) != 10) out[0] = '\0';
 }
 
+tfc_status tfc_calendar_open(tfc_tool *tool, tfc_json *json, const char *folder, tfc_arena *arena,
+                             tfc_error *err)
+{
+    (void)folder;
+    static const char *const keys[] = {"type", "date", NULL};
+    const char *date;
+    bool found;
+    if (!json_object_is_type(json, json_type_object)) return TFC_OK;
+    tfc_status status = tfc_json_only_keys(json, keys, err);
+    if (status == TFC_OK) status = tfc_json_get_text(json, "date", &date, NULL, &found, err);
+    if (status != TFC_OK || !found || strcmp(date, "document") == 0) return status;
+    if (strcmp(date, "today") != 0 && !tfc_calendar_valid(date))
+        return tfc_fail(err, TFC_EFORMAT, "date: document, today or YYYY-MM-DD expected, not '%.40s'", date);
+    tool->state = tfc_arena_strndup(arena, date, strlen(date));
+    return tool->state ? TFC_OK : tfc_fail_memory(err, "date");
+}
+
 tfc_status tfc_calendar_call(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
                              char **result, tfc_error *err)
 {
     if (args[strspn(args, " \t")] != '\0')
         return tfc_fail(err, TFC_ENORESULT, "%s takes no arguments, not '%.80s'", tool->name, args);
     char today[11] = "";
-    const char *date = context ? context->date : NULL;
-    if (!date) {
+    const char *own = tool->state, *date = own ? own : context ? context->date : NULL;
+    if (!date || (own && strcmp(own, "today") == 0)) {
         tfc_calendar_today(today);
         date = today;
     }

@@ -45,6 +45,7 @@ MCP = {"type": "mcp", "tool": "t", "argv": ["server"], "arguments": {"a": 1}, "a
 MCP_HTTP = {"type": "mcp", "tool": "t", "url": "http://h.example/mcp", "headers": {"X": "y"}, "environment": ["K"],
             "ca_file": "x", "param_headers": {"Region": "a"}}
 MT = {"type": "builtin:mt", "modes": "/m", "url": "http://h.example", "api_key_env": "K"}
+CALENDAR = {"type": "builtin:calendar", "date": "2023-01-30"}
 NUMBERS = {"tau_s": (0, 1), "tau_f": (0, 100), "k": (1, 10000), "m": (1, 10000), "max_result_bytes": (1, 1 << 20),
            "deadline_ms": (1, 86400000), "retries": (0, 100), "retry_backoff_ms": (0, 3600000), "rate_per_s": (0.001, 1e6),
            "concurrency": (1, 256), "cost": (0, 1e9), "max_failure_rate": (0, 1)}
@@ -119,7 +120,7 @@ def wrong_ones():
     yield "a comment that is a number", changed(("_note",), 7)
     yield "a type of argument", changed(("args", "schema", "properties", "a", "type"), "array")
     yield "a name of an argument", changed(("args", "schema", "properties", "a b"), {"type": "string"})
-    for backend, keys in ((HTTP, ("url",)), (MCP, ("tool",)), (MCP_HTTP, ("tool",)), (MT, ())):
+    for backend, keys in ((HTTP, ("url",)), (MCP, ("tool",)), (MCP_HTTP, ("tool",)), (MT, ()), (CALENDAR, ())):
         for key, value in backend.items():
             if key not in ("type", "body"):
                 yield f"{backend['type']}: {key} 7", changed(("backend",), {**backend, key: 7 if not isinstance(value, int) else "7"})
@@ -128,6 +129,7 @@ def wrong_ones():
         yield f"{backend['type']}: other", changed(("backend",), {**backend, "other": 1})
         if keys:
             yield f"{backend['type']} alone", changed(("backend",), backend["type"])
+    yield "calendar: a date", changed(("backend",), {**CALENDAR, "date": "tomorrow"})
     yield "mt: an address", changed(("backend",), {**MT, "url": "h.example"})
     yield "mt: no folder", changed(("backend",), {**MT, "modes": ""})
     yield "an empty result", changed(("demonstrations", 0, "results"), [""])
@@ -146,7 +148,7 @@ def good_ones():
     for key, bounds in NUMBERS.items():
         for bound in bounds:
             yield f"{key} {bound}", changed((key,), int(bound) if float(bound).is_integer() else bound)
-    for backend in (HTTP, MCP, MCP_HTTP, MT, {"type": "builtin:mt"}, "builtin:mt", "function", {"type": "function"}):
+    for backend in (HTTP, MCP, MCP_HTTP, MT, CALENDAR, {**CALENDAR, "date": "today"}, {"type": "builtin:mt"}, "builtin:mt", "function", {"type": "function"}):
         yield f"backend {backend}", changed(("backend",), backend)
     data = os.path.join(SOURCE, "data")
     for name in sorted(os.listdir(data)):

@@ -12,13 +12,23 @@ static const int64_t limit_ns = 1000000;
 
 typedef struct input {
     tfc_random random;
+    uint64_t drawn; /* bytes of a draw that were not used yet */
+    int n_drawn;
     char text[BYTES + 80];
     size_t n;
 } input;
 
 static uint64_t below(input *in, uint64_t n)
 {
-    return tfc_random_below(&in->random, n);
+    if (n > 256) return tfc_random_below(&in->random, n);
+    if (in->n_drawn == 0) {
+        in->drawn = tfc_random_next(&in->random);
+        in->n_drawn = 8;
+    }
+    uint64_t byte = in->drawn & 0xFF;
+    in->drawn >>= 8;
+    in->n_drawn--;
+    return byte * n >> 8;
 }
 
 static void fill(input *in, size_t n, const char *alphabet, size_t n_alphabet)
@@ -42,7 +52,7 @@ static void fill_expression(input *in)
     const char *mix = operators[below(in, sizeof operators / sizeof *operators)];
     int digits = 1 + (int)below(in, below(in, 2) ? 4 : 30);
     bool point = below(in, 2), nests = below(in, 3) == 0, repeats = below(in, 3) == 0;
-    size_t wanted = below(in, 4) ? BYTES - 70 : below(in, BYTES - 70), open = 0, first = 0;
+    size_t wanted = below(in, 4) ? below(in, below(in, BYTES - 70) + 1) : BYTES - 70, open = 0, first = 0;
     in->n = 0;
     put_number(in, digits, point);
     for (first = in->n; in->n < wanted;) {

@@ -87,12 +87,54 @@ static void test_call(void **state)
     tfc_tools_free(tools);
 }
 
+/* Which day it answers with: the text's, today's, one that the manifest names. */
+static void test_own_date(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *backend, *result; /* NULL: today's; "!": refused */
+    } cases[] = {
+        {"\"builtin:calendar\"", "Today is Thursday, March 9, 2017."},
+        {"{\"type\":\"builtin:calendar\"}", "Today is Thursday, March 9, 2017."},
+        {"{\"type\":\"builtin:calendar\",\"date\":\"document\"}", "Today is Thursday, March 9, 2017."},
+        {"{\"type\":\"builtin:calendar\",\"date\":\"2023-01-30\"}", "Today is Monday, January 30, 2023."},
+        {"{\"type\":\"builtin:calendar\",\"date\":\"today\"}", NULL},
+        {"{\"type\":\"builtin:calendar\",\"date\":\"2023-02-30\"}", "!"},
+        {"{\"type\":\"builtin:calendar\",\"date\":7}", "!"},
+        {"{\"type\":\"builtin:calendar\",\"day\":\"today\"}", "!"},
+    };
+    const tfc_tool_context context = {.date = "2017-03-09"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tfc_arena arena = {0};
+        tfc_error err;
+        tfc_error_init(&err);
+        char *result = NULL, today[11];
+        tfc_tool tool = {.name = "Calendar"};
+        tfc_json *json = tfc_json_parse(cases[i].backend, strlen(cases[i].backend), "backend", &err);
+        tfc_status status = tfc_calendar_open(&tool, json, NULL, &arena, &err);
+        if (cases[i].result && cases[i].result[0] == '!') {
+            assert_int_equal(status, TFC_EFORMAT);
+        } else {
+            assert_int_equal(status, TFC_OK);
+            tfc_calendar_today(today);
+            char *expected = cases[i].result ? tfc_strdup(cases[i].result) : tfc_calendar_text(today);
+            assert_int_equal(tfc_calendar_call(&tool, "", &context, &result, &err), TFC_OK);
+            assert_string_equal(result, expected);
+            tfc_text_free(expected);
+            tfc_text_free(result);
+        }
+        json_object_put(json);
+        tfc_arena_release(&arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_every_day),
         cmocka_unit_test(test_call),
+        cmocka_unit_test(test_own_date),
     };
     return cmocka_run_group_tests_name("calendar", tests, NULL, NULL);
 }
