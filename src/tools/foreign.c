@@ -84,10 +84,10 @@ bool tfc_foreign_between_english(const tfc_lang *lang, const char *text, size_t 
         if (count == 0) return false;
         if (!has_letter(text, first, at)) continue;
         tfc_lang_guess guess = tfc_lang_best(lang, text + first, at - first);
-        if (is_english(&guess) && guess.confidence > likely) {
+        if (is_english(&guess)) {
             if (foreign) return true;
             before = true;
-        } else if (!is_english(&guess) && guess.confidence > sure) {
+        } else if (guess.confidence > sure) {
             foreign = before;
         }
     }

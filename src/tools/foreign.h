@@ -6,7 +6,8 @@
 #include "tools/tool.h"
 
 /* PAPER 2.4: of the text's chunks of ten tokens, one is in another language than English (confidence > 0.8)
- * and stands between English ones. Chunks without letters are neither. */
+ * and stands between ones that are English (the likeliest guess, however sure). Chunks without letters are
+ * neither. */
 bool tfc_foreign_between_english(const tfc_lang *lang, const char *text, size_t n);
 
 enum { TFC_FOREIGN_RUNS_MAX = 64, TFC_FOREIGN_BYTES_MAX = 300 };
