@@ -73,8 +73,8 @@ void tfc_batch_free(tfc_batch *batch);
 tfc_status tfc_runner_call(tfc_runner *runner, const tfc_tool *tool, const char *args,
                            const tfc_tool_context *context, char **result, tfc_error *err);
 
-/* Says what a tool lacks before work begins (a program, a server, an index) and starts what persists.
- * Nothing when the runner replays. */
+/* Says what a tool lacks before work begins (a program, a server, an index) and starts what persists, but for
+ * a runner that replays. Records the tools' manifests. */
 tfc_status tfc_runner_prepare(tfc_runner *runner, const tfc_tools *tools, tfc_error *err);
 
 /* What became of a tool's calls. */
