@@ -96,6 +96,10 @@ size_t tfc_runner_stats(tfc_runner *runner, tfc_tool_stats *stats, size_t max);
  * replayed. names: as tfc_tools_create, of those that were recorded; NULL: all, in their order. */
 tfc_tools *tfc_tools_create_recorded(const char *names, const char *run, tfc_error *err);
 
+/* The recorded tools as a list for tfc_tools_create: names of built-in ones, paths of manifests; the caller's
+ * (tfc_text_free). */
+char *tfc_recording_tools(const char *run, tfc_error *err);
+
 /* Runs the recorded calls of a run with the tools as they are now. `changed` is told of every call whose
  * outcome differs: then and now are results, or reasons where the status is not TFC_OK. */
 typedef struct tfc_call_change {
