@@ -40,6 +40,23 @@ static void write_script(const char *first)
 {
     char text[256];
     snprintf(text, sizeof text, "#!/bin/sh\n%s\nsleep 0.02\necho \"${#1}\"\n", first);
+    write_file("length.sh", text);
+    assert_int_equal(chmod(in_folder("length.sh"), 0755), 0);
+}
+static const char works[] = ":", dead[] = "exit 9", dislikes_sevens[] = "case $1 in *77*) exit 9 ;; esac";
+
+static int setup(void **state)
+{
+    (void)state;
+    const char *fixtures = getenv("TFC_FIXTURES");
+    char command[4096], manifest[1024];
+    assert_non_null(mkdtemp(folder));
+    snprintf(command, sizeof command,
+             "cp -r '%s%s/models/llama' %s/model && chmod -R u+w %s/model &&"
+             " sed -i 's/\"max_position_embeddings\": *[0-9]*/\"max_position_embeddings\": 8192/' "
+             "%s/model/config.json",
+             fixtures ? fixtures : TFC_SOURCE_DIR, fixtures ? "" : "/tests/fixtures", folder, folder, folder);
+    assert_int_equal(system(command), 0);
     write_script(works);
     snprintf(manifest, sizeof manifest,
              "{\"name\": \"Length\", \"description\": \"d\", \"instruction\": \"Add calls of Length.\","
