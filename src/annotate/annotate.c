@@ -2,7 +2,7 @@
 #include <math.h>
 #include <time.h>
 
-#include "annotate/pipeline.h"
+#include "annotate/annotate_pipeline.h"
 #include "base/file.h"
 
 tfc_annotate_params tfc_annotate_params_default(void)

@@ -2,7 +2,7 @@
  * is the tools' time, all else the engine's; while a group's calls are made, the engine takes up the next
  * group. Where calls are answered at once, one group follows the other, and finds its texts' keys and values
  * in the cache. A few groups are a few seconds of work, and that is what a killed run repeats. */
-#include "annotate/pipeline.h"
+#include "annotate/annotate_pipeline.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
-/* annotate/pipeline.h: groups of snippets on their way to the store, some of them waiting for tools. */
-#ifndef TFC_ANNOTATE_PIPELINE_H
-#define TFC_ANNOTATE_PIPELINE_H
+/* annotate/annotate_pipeline.h: groups of snippets on their way to the store, some of them waiting for tools.
+ */
+#ifndef TFC_ANNOTATE_ANNOTATE_PIPELINE_H
+#define TFC_ANNOTATE_ANNOTATE_PIPELINE_H
 
 #include "annotate/annotate_group.h"
 #include "toolformer/corpus.h"
