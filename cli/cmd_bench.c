@@ -42,8 +42,10 @@ int cmd_bench(int argc, char **argv)
 {
     cli_common common = {0};
     int64_t turns = 5;
+    const char *only = NULL;
     const cli_option options[] = {
         {"turns", CLI_INT, &turns, "N", "turns of each work; the median counts (default 5)", 1, 25},
+        {"only", CLI_TEXT, &only, "TEXT", "only the works whose name contains it", 0, 0},
     };
     const cli_usage usage = {
         .command = "bench",
@@ -64,7 +66,7 @@ int cmd_bench(int argc, char **argv)
     printer p = {common.json, tfc_model_get_info(model), common.threads};
     if (!common.json) cli_printf("%s, %s operands\n", p.info.cpu_path, p.info.operand);
     exit_code = CLI_OK;
-    if (tfc_bench(model, (int)common.threads, (int)turns, print_figure, &p, &monitor, &err) != TFC_OK)
+    if (tfc_bench(model, (int)common.threads, (int)turns, only, print_figure, &p, &monitor, &err) != TFC_OK)
         exit_code = cli_fail_error(&err);
     tfc_model_free(model);
     return cli_finish(exit_code);

@@ -18,8 +18,9 @@ typedef struct tfc_bench_figure {
     double limit; /* in the same unit; NAN: none known */
 } tfc_bench_figure;
 
-/* Calls `each` for every figure as it is known. n_threads 0: all cores. turns ≥ 1. */
-tfc_status tfc_bench(tfc_model *model, int n_threads, int turns,
+/* Calls `each` for every figure as it is known. n_threads 0: all cores. turns ≥ 1. `only` leaves out the
+ * works whose name does not contain it; NULL: all. */
+tfc_status tfc_bench(tfc_model *model, int n_threads, int turns, const char *only,
                      void (*each)(void *context, const tfc_bench_figure *figure), void *context,
                      const tfc_monitor *monitor, tfc_error *err);
 

@@ -34,6 +34,7 @@ static const workload workloads[] = {
 typedef struct bench {
     tfc_model *model;
     int n_threads, turns;
+    const char *only;
     double peak;      /* flops a second */
     double bandwidth; /* bytes a second */
     void (*each)(void *context, const tfc_bench_figure *figure);
@@ -176,6 +177,7 @@ static tfc_status bench_workload(bench *b, const workload *w, tfc_error *err)
 {
     tfc_score_request requests[MAX_TEXTS];
     double seconds[MAX_TURNS], flops = 0;
+    if (!strstr(w->name, b->only)) return TFC_OK;
     if (w->n_shared + w->max_ids + w->n_new > b->room) return TFC_OK; /* the model's context is shorter */
     int64_t total = make_texts(b, w, requests);
     tfc_status status = TFC_OK;
@@ -196,6 +198,9 @@ static tfc_status bench_form(bench *b, const char *operand, const char *weights,
                              int n_works, tfc_error *err)
 {
     bench other = *b;
+    bool any = false;
+    for (int w = 0; w < n_works; w++) any = any || strstr(works[w].name, b->only);
+    if (!any) return TFC_OK;
     tfc_model_params params = {.cpu = b->model->kernels->name, .operand = operand, .weights = weights};
     params.n_threads = b->n_threads;
     other.model = tfc_model_open(b->model->path, &params, err);
@@ -227,6 +232,8 @@ static tfc_status bench_forms(bench *b, tfc_error *err)
 
 static tfc_status bench_training(bench *b, tfc_error *err)
 {
+    static const char name[] = "train, a step of 1,000 tokens";
+    if (!strstr(name, b->only)) return TFC_OK;
     int64_t T = TRAIN_TOKENS < b->model->hparams.context ? TRAIN_TOKENS : b->model->hparams.context;
     tfc_pool *pool = tfc_pool_create(b->n_threads, err);
     tfc_trainer trainer = {0};
@@ -257,19 +264,19 @@ static tfc_status bench_training(bench *b, tfc_error *err)
         seconds[turn] = now() - start;
     }
     if (status == TFC_OK)
-        say(b, "train, a step of 1,000 tokens", (double)T / median(seconds, turns), "tokens/s",
-            (double)T * b->peak / flops);
+        say(b, name, (double)T / median(seconds, turns), "tokens/s", (double)T * b->peak / flops);
     tfc_trainer_release(&trainer);
     tfc_pool_free(pool);
     return status;
 }
 
-tfc_status tfc_bench(tfc_model *model, int n_threads, int turns,
+tfc_status tfc_bench(tfc_model *model, int n_threads, int turns, const char *only,
                      void (*each)(void *context, const tfc_bench_figure *figure), void *context,
                      const tfc_monitor *monitor, tfc_error *err)
 {
     bench b = {.model = model,
                .n_threads = n_threads,
+               .only = only ? only : "",
                .turns = turns < 1           ? 1
                         : turns > MAX_TURNS ? MAX_TURNS
                                             : turns,

@@ -34,7 +34,9 @@ static tfc_status choose_kernels(tfc_model *model, const tfc_model_params *param
     model->kernels =
         params->cpu ? tfc_kernels_find(params->cpu) : tfc_kernels_default(message, sizeof message);
     if (!model->kernels && params->cpu)
-        return tfc_fail(err, TFC_EUNSUPPORTED, "cpu path '%s' is unknown or not to be had on this machine",
+        return tfc_fail(err, TFC_EUNSUPPORTED,
+                        "cpu path '%s' is unknown or not to be had on this machine; use ref, "
+                        "avx2 or avx512",
                         params->cpu);
     if (!model->kernels) return tfc_fail(err, TFC_EUNSUPPORTED, "%s", message);
     model->operand = model->kernels->default_operand;

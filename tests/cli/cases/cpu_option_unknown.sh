@@ -1,0 +1,2 @@
+# The same by the option.
+echo "{\"text\":\"x\"}" | "$T" score --model "$MODELS/llama" --cpu abacus

@@ -1,0 +1,1 @@
+"$T" score --model "$MODELS/llama" --weights zipped
