@@ -68,6 +68,12 @@ void cli_annotate_options(cli_annotation *a, cli_option options[CLI_N_ANNOTATE])
          0},
         {"batch-tokens", CLI_INT, &p->batch_tokens, "N",
          "tokens of one forward pass (no result depends on it)", 16, 1 << 20},
+        {"replay", CLI_TEXT, &p->replay, "RUN",
+         "take every tool's answers from that run's recording; no tool has to be there", 0, 0},
+        {"tool-cache", CLI_TEXT, &p->tool_cache, "FILE",
+         "results that runs share; none: no cache; else cache/tools.db in $TOOLFORMER_HOME", 0, 0},
+        {"no-overlap", CLI_FLAG, &p->no_overlap, NULL,
+         "the engine waits while tools work (no result depends on it)", 0, 0},
     };
     memcpy(options, table, sizeof table);
 }
@@ -93,6 +99,7 @@ void cli_annotate_json(cli_json *json, const tfc_annotate_result *r)
     cli_json_int(json, "candidates", r->candidates);
     cli_json_int(json, "executed", r->executed);
     cli_json_int(json, "no_result", r->no_result);
+    cli_json_int(json, "failed", r->failed);
     cli_json_int(json, "scored", r->scored);
     cli_json_int(json, "passed", r->kept);
     cli_json_begin(json, "pruned", '{');
@@ -102,6 +109,22 @@ void cli_annotate_json(cli_json *json, const tfc_annotate_result *r)
     cli_json_int(json, "no_result", r->pruned_no_result);
     cli_json_int(json, "loss_call", r->pruned_loss_call);
     cli_json_end(json, '}');
+    cli_json_begin(json, "tools", '[');
+    for (size_t i = 0; i < r->n_tools; i++) {
+        const tfc_tool_stats *s = &r->tools[i];
+        cli_json_begin(json, NULL, '{');
+        cli_json_text(json, "tool", s->tool);
+        cli_json_int(json, "calls", s->calls);
+        cli_json_int(json, "cached", s->cached);
+        cli_json_int(json, "no_result", s->no_result);
+        cli_json_int(json, "failed", s->failed);
+        cli_json_int(json, "timed_out", s->timed_out);
+        cli_json_int(json, "retried", s->retried);
+        cli_json_number(json, "ms", s->ms);
+        cli_json_number(json, "cost", s->cost);
+        cli_json_end(json, '}');
+    }
+    cli_json_end(json, ']');
     cli_json_number(json, "seconds", r->seconds);
 }
 
@@ -118,6 +141,15 @@ void cli_annotate_print(const tfc_annotate_result *r)
                "L(call)\n",
                (long long)r->pruned_scans, (long long)r->pruned_positions, (long long)r->pruned_duplicates,
                (long long)r->pruned_no_result, (long long)r->pruned_loss_call);
+    for (size_t i = 0; i < r->n_tools; i++) {
+        const tfc_tool_stats *s = &r->tools[i];
+        int64_t made = s->calls - s->cached;
+        cli_printf(
+            "  %-12s %lld calls, %lld answered before, %lld without result, %lld failed (%lld timed out), "
+            "%lld retried, %.1f ms a call\n",
+            s->tool, (long long)s->calls, (long long)s->cached, (long long)s->no_result, (long long)s->failed,
+            (long long)s->timed_out, (long long)s->retried, made > 0 ? s->ms / (double)made : 0);
+    }
 }
 
 void cli_filter_json(cli_json *json, const tfc_filter_result *r)

@@ -7,7 +7,7 @@
 #include "toolformer/annotate.h"
 
 /* Every choice of the method, beside files and folders. */
-enum { CLI_N_ANNOTATE = 35 };
+enum { CLI_N_ANNOTATE = 38 };
 typedef struct cli_annotation {
     tfc_annotate_params params;
     cli_list corpus;

@@ -102,11 +102,21 @@ static bool say(const job *self, const char *what)
     return true;
 }
 
+/* From then on the data set stays what it is: calls that failed are not tried again. */
+static bool training_began(const job *self)
+{
+    char *log = path_in(self->out, "train.jsonl");
+    bool began = log && access(log, F_OK) == 0;
+    free(log);
+    return began;
+}
+
 static tfc_status annotate_and_filter(job *self, tfc_model *model, tfc_error *err)
 {
     double begin = now();
     say(self, "annotating");
     self->annotation.params.run = self->out;
+    self->annotation.params.keep_failed = training_began(self);
     tfc_status status = tfc_annotate(model, &self->annotation.params, &self->monitor, &self->annotated, err);
     self->seconds.annotate = now() - begin;
     if (status != TFC_OK) return status;

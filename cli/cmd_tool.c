@@ -182,16 +182,18 @@ int cmd_tool(int argc, char **argv)
     if (strcmp(verb, "call") == 0) return tool_call(argc - 1, argv + 1);
     if (strcmp(verb, "new") == 0) return cli_tool_new(argc - 1, argv + 1);
     if (strcmp(verb, "import") == 0) return cli_tool_import(argc - 1, argv + 1);
+    if (strcmp(verb, "diff") == 0) return cli_tool_diff(argc - 1, argv + 1);
     if (strcmp(verb, "test") == 0) return cli_tool_test(argc - 1, argv + 1);
     cli_common common = {0};
     const cli_usage usage = {.command = "tool",
-                             .synopsis = "list|show|call|new|import|test …",
+                             .synopsis = "list|show|call|new|import|test|diff …",
                              .text = "list           the tools and what they do\n"
                                      "show NAME      a tool's manifest\n"
                                      "call NAME ARGS runs a tool\n"
                                      "new NAME       a commented manifest for a tool of your own\n"
                                      "import         manifests for the tools of an MCP server\n"
-                                     "test NAME      runs a tool's demonstrations\n\n"
+                                     "test NAME      runs a tool's demonstrations\n"
+                                     "diff RUN       a recorded run's calls that come out differently now\n\n"
                                      "`toolformer tool call --help` tells more.",
                              .example = "toolformer tool call Calculator '400 / 1400'",
                              .max_arguments = 1};
@@ -199,7 +201,7 @@ int cmd_tool(int argc, char **argv)
     cli_list arguments = {0};
     if (!cli_parse(&usage, &common, argc, argv, &arguments, &exit_code)) return exit_code;
     exit_code = arguments.n ? cli_usage_error("tool", "unknown command '%s'", arguments.items[0])
-                            : cli_usage_error("tool", "list, show, call, new, import or test?");
+                            : cli_usage_error("tool", "list, show, call, new, import, test or diff?");
     cli_list_release(&arguments);
     return exit_code;
 }

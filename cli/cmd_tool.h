@@ -7,6 +7,7 @@
 int cli_tool_import(int argc, char **argv);
 int cli_tool_new(int argc, char **argv);
 int cli_tool_test(int argc, char **argv);
+int cli_tool_diff(int argc, char **argv);
 
 /* The one tool that NAME names: a built-in or a manifest file; NULL after a message. */
 const tfc_tool *cli_one_tool(const char *name, tfc_tools **tools, int *exit_code);

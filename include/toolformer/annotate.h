@@ -30,7 +30,7 @@
 #define TOOLFORMER_ANNOTATE_H
 
 #include "toolformer/engine.h"
-#include "toolformer/tools.h"
+#include "toolformer/runner.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,9 +77,15 @@ typedef struct tfc_annotate_params {
     bool skip_bad_lines;
     bool no_pruning; /* compute everything; the kept set is the same */
     uint64_t seed;
-    int n_threads; /* these three change no result */
+    /* None of the following changes a result. */
+    int n_threads;
     int64_t batch_tokens;
     size_t kv_bytes;
+    bool no_overlap;        /* the engine waits while tools work */
+    bool keep_failed;       /* calls that failed in an earlier start are not tried again */
+    const char *tool_cache; /* as in tfc_runner_params */
+    const char *replay; /* a run whose recording answers all calls: no tool is touched, `tools` are looked up
+                           in it, and the same settings give the same bytes; NULL: none */
 } tfc_annotate_params;
 tfc_annotate_params tfc_annotate_params_default(void);
 
@@ -88,7 +94,8 @@ typedef struct tfc_annotate_result {
     int64_t tokens;              /* of the snippets */
     int64_t wanted;              /* (snippet, tool) pairs that passed the heuristic */
     int64_t positions;           /* places where a call was tried */
-    int64_t candidates, executed, no_result, scored, kept;
+    int64_t candidates, executed, no_result, failed, scored, kept; /* failed: the tool did. The same call of
+                                                                      tfc_annotate tries these again */
     /* what exact pruning saved (this call and earlier ones of the run) */
     int64_t
         pruned_scans; /* scans of a text for a tool not needed: no place, or none with L(empty) >= tau_f */
@@ -98,9 +105,14 @@ typedef struct tfc_annotate_result {
     int64_t pruned_loss_call;    /* L(call, empty) not needed */
     double seconds;              /* of this call */
     tfc_session_counters engine; /* of this call */
+    tfc_tool_stats
+        tools[TFC_STATS_MAX]; /* [n_tools] calls of this call, those that make the heads included */
+    size_t n_tools;
 } tfc_annotate_result;
 
-/* TFC_ECONFLICT: the run was made with another model, corpus, tools or settings; the message says which. */
+/* While tools work on one group of texts the engine goes on with the next. TFC_ECONFLICT: the run was made
+ * with another model, corpus, tools or settings; the message says which. TFC_EIO: a tool fails more often
+ * than its manifest allows; what was finished stays, and the same call goes on from there. */
 tfc_status tfc_annotate(tfc_model *model, const tfc_annotate_params *params, const tfc_monitor *monitor,
                         tfc_annotate_result *result, tfc_error *err);
 

@@ -10,7 +10,7 @@
 #define TOOLFORMER_DECODE_H
 
 #include "toolformer/engine.h"
-#include "toolformer/tools.h"
+#include "toolformer/runner.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,6 +18,8 @@ extern "C" {
 
 typedef struct tfc_generate_params {
     const tfc_tools *tools; /* NULL or empty: calls are disabled, the tokens that begin one are banned */
+    tfc_runner *runner; /* makes the calls, those of several prompts at the same time; NULL: one of its own
+                           with default parameters */
     bool allow_call_tokens; /* with tools empty: do not ban them (plain generation) */
     int64_t max_tokens;     /* new tokens, those of calls included; default 128 */
     double temperature;     /* 0: greedy */

@@ -110,12 +110,15 @@ typedef struct tfc_eval_result {
     int64_t correct_through; /* right answers after a call of the expected tool */
     int64_t failures[TFC_EVAL_N_FAILURES];
     tfc_eval_interval accuracy_interval, strict_interval;
-    double seconds; /* of this start */
-    bool scored;    /* false: no answers are looked for, only calls */
+    double seconds;                      /* of this start */
+    bool scored;                         /* false: no answers are looked for, only calls */
+    tfc_tool_stats tools[TFC_STATS_MAX]; /* [n_tools] of this start */
+    size_t n_tools;
 } tfc_eval_result;
 
 /* Runs what is not done. TFC_ECONFLICT: `out` holds results of other settings, model or rows; the message
- * names the difference. TFC_EINTERRUPTED: what is finished is in `out`. */
+ * names the difference. TFC_EINTERRUPTED, and TFC_EIO where a tool fails more often than its
+ * manifest allows: what is finished is in `out`. */
 tfc_status tfc_eval_prompts(tfc_session *session, const tfc_eval_data *data, const tfc_eval_params *params,
                             tfc_eval_result *result, tfc_error *err);
 /* The summary as one JSON line, the caller's (tfc_text_free); NULL without memory. */

@@ -73,8 +73,8 @@ void tfc_batch_free(tfc_batch *batch);
 tfc_status tfc_runner_call(tfc_runner *runner, const tfc_tool *tool, const char *args,
                            const tfc_tool_context *context, char **result, tfc_error *err);
 
-/* Says what a tool lacks before work begins (a program, a server, an index) and starts what persists.
- * Nothing when the runner replays. */
+/* Says what a tool lacks before work begins (a program, a server, an index) and starts what persists, but for
+ * a runner that replays. Records the tools' manifests. */
 tfc_status tfc_runner_prepare(tfc_runner *runner, const tfc_tools *tools, tfc_error *err);
 
 /* What became of a tool's calls. */
@@ -95,6 +95,10 @@ size_t tfc_runner_stats(tfc_runner *runner, tfc_tool_stats *stats, size_t max);
 /* The tools of a recorded run by its manifests; none of them is touched, and their calls are only to be
  * replayed. names: as tfc_tools_create, of those that were recorded; NULL: all, in their order. */
 tfc_tools *tfc_tools_create_recorded(const char *names, const char *run, tfc_error *err);
+
+/* The recorded tools as a list for tfc_tools_create: names of built-in ones, paths of manifests; the caller's
+ * (tfc_text_free). */
+char *tfc_recording_tools(const char *run, tfc_error *err);
 
 /* Runs the recorded calls of a run with the tools as they are now. `changed` is told of every call whose
  * outcome differs: then and now are results, or reasons where the status is not TFC_OK. */

@@ -31,6 +31,7 @@ typedef struct tfc_group {
     const tfc_settings *settings;
     const tfc_tokenizer *tokenizer;
     tfc_session *session;
+    tfc_runner *runner;
     const tfc_monitor *monitor;
     tfc_arena arena;
     const tfc_snippet *snippets[TFC_GROUP_SNIPPETS];
@@ -46,6 +47,11 @@ typedef struct tfc_group {
     tfc_candidate *candidates;
     int64_t *candidate_work;
     int64_t n_candidates, candidates_capacity;
+    tfc_batch *batch;   /* calls under way, or NULL */
+    tfc_tool_job *jobs; /* [n_jobs] of the batch */
+    int64_t *job_candidate;
+    int64_t n_jobs;
+    bool chained; /* the chains' calls are among the candidates */
 } tfc_group;
 
 /* scan.c: which snippets each tool wants; L_i(empty) and p_i; the places. */
@@ -54,9 +60,11 @@ tfc_status tfc_group_scan(tfc_group *group, tfc_error *err);
 tfc_status tfc_group_propose(tfc_group *group, tfc_error *err);
 /* chains.c: calls that use the result of one that goes before them; after the first ones were run. */
 tfc_status tfc_group_chain(tfc_group *group, tfc_error *err);
-/* judge.c: runs the calls that were not run yet. */
-tfc_status tfc_group_execute(tfc_group *group, tfc_error *err);
-/* Scores the calls, decides. */
+/* execute.c: begins the calls that were not run yet; they are made while the engine does other work. */
+tfc_status tfc_group_submit(tfc_group *group, tfc_error *err);
+/* Waits for them, and puts their results into the candidates, in the order of these. */
+tfc_status tfc_group_collect(tfc_group *group, tfc_error *err);
+/* judge.c: scores the calls, decides. */
 tfc_status tfc_group_judge(tfc_group *group, tfc_error *err);
 
 /* chains.c, for the scan: makes work->leaders; then *found: a chain may be enumerated before token i. */

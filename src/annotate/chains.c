@@ -47,16 +47,21 @@ static tfc_status link_make(tfc_group *group, tfc_link *link, const tfc_tool *to
 /* `Name()`, run once for the snippet. A tool that gives no result begins no chain. */
 static tfc_status add_leader(tfc_group *group, tfc_work *work, const tfc_tool *tool, tfc_error *err)
 {
-    tfc_tool_context context = {.date = group->snippets[work->snippet]->date};
+    tfc_tool_job job = {.tool = tool, .args = "", .context = {.date = group->snippets[work->snippet]->date}};
     tfc_error own;
     tfc_error_init(&own);
-    char *result = NULL;
-    tfc_status status = tfc_tool_call(tool, "", &context, &result, &own);
-    if (status == TFC_ENOMEM) return tfc_fail_memory(err, "tool call");
-    if (status != TFC_OK) return TFC_OK;
-    char *kept = tfc_arena_strndup(&group->arena, result, strlen(result));
-    tfc_text_free(result);
-    if (!kept) return tfc_fail_memory(err, "result");
+    tfc_batch *batch = tfc_runner_submit(group->runner, &job, 1, &own);
+    tfc_status status = batch ? tfc_batch_wait(batch, group->monitor, &own) : own.status;
+    if (status != TFC_OK && err) *err = own;
+    char *kept = NULL;
+    if (status == TFC_OK && job.status == TFC_OK) {
+        kept = tfc_arena_strndup(&group->arena, job.text, strlen(job.text));
+        if (!kept) status = tfc_fail_memory(err, "result");
+    } else if (status == TFC_OK && job.status != TFC_ENORESULT) {
+        group->counts[work->snippet].failed++;
+    }
+    tfc_batch_free(batch);
+    if (status != TFC_OK || !kept) return status;
     return link_make(group, &work->leaders[work->n_leaders++], tool, "", kept, err);
 }
 

@@ -190,7 +190,15 @@ tfc_status tfc_control_shuffled(tfc_model *model, const tfc_annotate_params *par
         tfc_session_params session_params = {.n_threads = params->n_threads,
                                              .batch_tokens = params->batch_tokens,
                                              .kv_bytes = params->kv_bytes};
-        tfc_session *session = tfc_session_create(model, &session_params, err);
+        /* The heads' calls are in the run's recording: no tool is needed. */
+        tfc_runner *runner = tfc_runner_create(&(tfc_runner_params){.cache = params->tool_cache,
+                                                                    .record = params->run,
+                                                                    .replay = params->replay},
+                                               err);
+        status =
+            runner ? tfc_settings_heads(&settings, runner, tfc_model_tokenizer(model), err) : err->status;
+        tfc_runner_free(runner);
+        tfc_session *session = status == TFC_OK ? tfc_session_create(model, &session_params, err) : NULL;
         status = session ? judge_again(session, &settings, all, n_all, n, monitor, result, err) : err->status;
         tfc_session_free(session);
     }

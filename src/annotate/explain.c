@@ -9,6 +9,7 @@ enum { UNKNOWN_TOOL_RESULT_BYTES = 4096 };
 
 typedef struct explained {
     tfc_session *session;
+    tfc_runner *runner;
     tfc_tool unknown; /* stands in for a tool that is not registered: its result is given, so only its name
                          matters */
     const tfc_tokenizer *tokenizer;
@@ -110,6 +111,7 @@ static tfc_status make_plan(explained *e, const tfc_tool *tool, const tfc_tools 
     recipe.context = own_head ? TFC_CONTEXT_DEMONSTRATED : TFC_CONTEXT_PREFIX;
     recipe.chains = own_head; /* the head shows them */
     if (status == TFC_OK) status = tfc_tool_plan_init(&e->plan, tool, tools, &recipe, e->tokenizer, err);
+    if (status == TFC_OK) status = tfc_tool_plan_head(&e->plan, tools, &recipe, e->runner, e->tokenizer, err);
     if (status == TFC_OK && demonstrated(params) && params->head) {
         e->plan.context = TFC_CONTEXT_DEMONSTRATED;
         status = tfc_head_tokens(params->head, e->tokenizer, &e->plan.head_ids, &e->plan.n_head, err);
@@ -153,7 +155,8 @@ tfc_status tfc_explain(tfc_session *session, const tfc_tools *tools, const tfc_e
     memset(result, 0, sizeof *result);
     const tfc_tool *tool = NULL;
     explained e = {.session = session, .tokenizer = tfc_model_tokenizer(tfc_session_model(session))};
-    tfc_status status = parse_call(params->call, tools, &tool, result, err);
+    e.runner = tfc_runner_create(NULL, err);
+    tfc_status status = e.runner ? parse_call(params->call, tools, &tool, result, err) : TFC_ENOMEM;
     if (status == TFC_OK && !tool && params->result && (params->head || !demonstrated(params))) {
         e.unknown =
             (tfc_tool){.name = result->tool, .tau_f = 1.0, .max_result_bytes = UNKNOWN_TOOL_RESULT_BYTES};
@@ -170,7 +173,7 @@ tfc_status tfc_explain(tfc_session *session, const tfc_tools *tools, const tfc_e
         if (!result->result) status = tfc_fail_memory(err, "result");
     } else if (status == TFC_OK) {
         tfc_tool_context context = {.date = params->date};
-        status = tfc_tool_call(tool, result->args, &context, &result->result, err);
+        status = tfc_runner_call(e.runner, tool, result->args, &context, &result->result, err);
         if (status != TFC_OK) tfc_error_prefix(err, "%s(%.80s)", result->tool, result->args);
     }
     if (status == TFC_OK) status = make_plan(&e, tool, tools, params, err);
@@ -181,6 +184,7 @@ tfc_status tfc_explain(tfc_session *session, const tfc_tools *tools, const tfc_e
     if (status == TFC_OK) status = score_three(&e, params, result, err);
     tfc_tool_plan_release(&e.plan);
     tfc_arena_release(&e.arena);
+    tfc_runner_free(e.runner);
     if (status != TFC_OK) tfc_explain_release(result);
     return status;
 }

@@ -1,45 +1,9 @@
-/* Executing and filtering: PAPER sections 1.3 and 1.4. L(e(c,r)) first; L(e(c,empty)) only where it can still
+/* Filtering: PAPER section 1.4. L(e(c,r)) first; L(e(c,empty)) only where it can still
  * matter. */
 #include <math.h>
 
 #include "annotate/annotate_group.h"
 #include "annotate/choose.h"
-
-/* With match_numbers a call of a tool that stands before numbers has to give the one before which it stands.
- */
-static bool matches_number(const tfc_group *group, const tfc_work *work, const tfc_candidate *candidate,
-                           const char *result)
-{
-    const tfc_snippet *snippet = group->snippets[work->snippet];
-    return !group->settings->recipe.match_numbers || work->plan->tool->places != TFC_PLACES_NUMBERS ||
-           tfc_number_matches(snippet->text, snippet->n_bytes, candidate->at, result);
-}
-
-tfc_status tfc_group_execute(tfc_group *group, tfc_error *err)
-{
-    for (int64_t c = 0; c < group->n_candidates; c++) {
-        tfc_candidate *candidate = &group->candidates[c];
-        const tfc_work *work = &group->works[group->candidate_work[c]];
-        if (candidate->error || candidate->result) continue;
-        tfc_tool_context context = {.date = group->snippets[work->snippet]->date};
-        tfc_error own;
-        tfc_error_init(&own);
-        char *result = NULL;
-        tfc_status status = tfc_tool_call(work->plan->tool, candidate->args, &context, &result, &own);
-        if (status == TFC_ENOMEM) return tfc_fail_memory(err, "tool call");
-        const char *text = status == TFC_OK ? result : own.message[0] ? own.message : tfc_status_text(status);
-        char *kept = tfc_arena_strndup(&group->arena, text, strlen(text));
-        tfc_text_free(result);
-        if (!kept) return tfc_fail_memory(err, "result");
-        bool matches = status != TFC_OK || matches_number(group, work, candidate, kept);
-        if (status == TFC_OK && matches)
-            candidate->result = kept;
-        else
-            candidate->error = candidate->reason =
-                matches ? kept : "its result is not the number that stands there";
-    }
-    return TFC_OK;
-}
 
 /* Scores the candidates for which `wanted` holds, with or without their results, into one of the loss fields.
  */

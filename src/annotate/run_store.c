@@ -11,7 +11,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS snippets("
     "  i INTEGER PRIMARY KEY, id TEXT NOT NULL, document INTEGER NOT NULL, text TEXT NOT NULL, date TEXT,"
     "  n_tokens INTEGER NOT NULL, wanted INTEGER NOT NULL, pruned_scans INTEGER NOT NULL,"
-    "  pruned_duplicates INTEGER NOT NULL);"
+    "  pruned_duplicates INTEGER NOT NULL, failed INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE IF NOT EXISTS places("
     "  snippet INTEGER NOT NULL, tool TEXT NOT NULL, token INTEGER NOT NULL, at INTEGER NOT NULL,"
     "  p REAL, loss_empty REAL, reason TEXT, PRIMARY KEY(snippet, tool, token)) WITHOUT ROWID;"
@@ -20,7 +20,7 @@ static const char schema[] =
     "  at INTEGER NOT NULL, args TEXT NOT NULL, proposer TEXT NOT NULL, times INTEGER NOT NULL,"
     "  result TEXT, error TEXT, loss_empty REAL, loss_call REAL, loss_result REAL, gain REAL,"
     "  tau_f REAL NOT NULL, kept INTEGER NOT NULL, reason TEXT NOT NULL, likelihood REAL,"
-    "  preference INTEGER,"
+    "  preference INTEGER, failed INTEGER NOT NULL DEFAULT 0,"
     "  PRIMARY KEY(snippet, tool, token, n)) WITHOUT ROWID;"
     /* Calls that go before a candidate in a chain; link counts them from 0. */
     "CREATE TABLE IF NOT EXISTS links("
@@ -74,21 +74,26 @@ tfc_status tfc_run_store_count(tfc_run_store *store, const char *sql, int64_t *o
 static tfc_status prepare_all(tfc_run_store *store, tfc_error *err)
 {
     tfc_status status = tfc_run_store_query(
-        store, "INSERT OR REPLACE INTO snippets VALUES(?,?,?,?,?,?,?,?,?)", &store->put_snippet, err);
+        store, "INSERT OR REPLACE INTO snippets VALUES(?,?,?,?,?,?,?,?,?,?)", &store->put_snippet, err);
     if (status == TFC_OK)
         status = tfc_run_store_query(store, "INSERT OR REPLACE INTO places VALUES(?,?,?,?,?,?,?)",
                                      &store->put_place, err);
     if (status == TFC_OK)
         status = tfc_run_store_query(
-            store, "INSERT OR REPLACE INTO candidates VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL)",
+            store, "INSERT OR REPLACE INTO candidates VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,NULL,?)",
             &store->put_candidate, err);
     if (status == TFC_OK)
         status = tfc_run_store_query(store, "INSERT OR REPLACE INTO links VALUES(?,?,?,?,0,?,?,?,?,?)",
                                      &store->put_link, err);
+    static const char *const clear[] = {"DELETE FROM places WHERE snippet = ?",
+                                        "DELETE FROM candidates WHERE snippet = ?",
+                                        "DELETE FROM links WHERE snippet = ?"};
+    for (size_t i = 0; i < 3 && status == TFC_OK; i++)
+        status = tfc_run_store_query(store, clear[i], &store->clear[i], err);
     return status;
 }
 
-/* Runs from before candidates had a likelihood get its columns. */
+/* Runs from before candidates had a likelihood, or calls could be tried again, get the columns. */
 static tfc_status add_columns(tfc_run_store *store, tfc_error *err)
 {
     int64_t n;
@@ -98,6 +103,14 @@ static tfc_status add_columns(tfc_run_store *store, tfc_error *err)
         status = tfc_run_store_exec(store,
                                     "ALTER TABLE candidates ADD COLUMN likelihood REAL;"
                                     "ALTER TABLE candidates ADD COLUMN preference INTEGER",
+                                    err);
+    if (status == TFC_OK)
+        status = tfc_run_store_count(
+            store, "SELECT count(*) FROM pragma_table_info('candidates') WHERE name = 'failed'", &n, err);
+    if (status == TFC_OK && n == 0)
+        status = tfc_run_store_exec(store,
+                                    "ALTER TABLE candidates ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;"
+                                    "ALTER TABLE snippets ADD COLUMN failed INTEGER NOT NULL DEFAULT 0",
                                     err);
     return status;
 }
@@ -135,6 +148,7 @@ void tfc_run_store_close(tfc_run_store *store)
     sqlite3_finalize(store->put_place);
     sqlite3_finalize(store->put_candidate);
     sqlite3_finalize(store->put_link);
+    for (size_t i = 0; i < 3; i++) sqlite3_finalize(store->clear[i]);
     if (store->db) sqlite3_close(store->db);
     tfc_free(store->path);
     memset(store, 0, sizeof *store);
@@ -211,7 +225,18 @@ tfc_status tfc_run_store_put_snippet(tfc_run_store *store, int64_t i, const char
     sqlite3_bind_int64(s, 7, counts->wanted);
     sqlite3_bind_int64(s, 8, counts->pruned_scans);
     sqlite3_bind_int64(s, 9, counts->pruned_duplicates);
+    sqlite3_bind_int64(s, 10, counts->failed);
     return step_once(store, s, err);
+}
+
+tfc_status tfc_run_store_clear(tfc_run_store *store, int64_t snippet, tfc_error *err)
+{
+    tfc_status status = TFC_OK;
+    for (size_t i = 0; i < 3 && status == TFC_OK; i++) {
+        sqlite3_bind_int64(store->clear[i], 1, snippet);
+        status = step_once(store, store->clear[i], err);
+    }
+    return status;
 }
 
 tfc_status tfc_run_store_put_place(tfc_run_store *store, const tfc_place *place, tfc_error *err)
@@ -266,6 +291,7 @@ tfc_status tfc_run_store_put_candidate(tfc_run_store *store, const tfc_candidate
     sqlite3_bind_int(s, 16, c->kept);
     bind_text(s, 17, c->reason);
     bind_number(s, 18, c->likelihood);
+    sqlite3_bind_int(s, 19, c->failed);
     tfc_status status = step_once(store, s, err);
     return status == TFC_OK && c->link ? put_link(store, c, err) : status;
 }

@@ -12,6 +12,7 @@ typedef struct tfc_run_store {
     sqlite3 *db;
     char *path;
     sqlite3_stmt *put_snippet, *put_place, *put_candidate, *put_link;
+    sqlite3_stmt *clear[3];
 } tfc_run_store;
 
 /* A place where a call was tried. */
@@ -47,6 +48,7 @@ typedef struct tfc_candidate {
     int64_t times;        /* how often it was proposed there */
     const char *result;   /* NULL: none */
     const char *error;    /* why there is none */
+    bool failed;          /* … because the tool failed: nothing is decided */
     double loss_empty, loss_call, loss_result;
     tfc_link
         *link; /* what goes before it in a chain; then the losses are those of the whole chain; or NULL */
@@ -59,6 +61,7 @@ typedef struct tfc_candidate {
 /* Per-snippet figures that cannot be counted from places and candidates. */
 typedef struct tfc_snippet_counts {
     int64_t wanted, pruned_scans, pruned_duplicates;
+    int64_t failed; /* calls that the tool failed at; the snippet is to be done again */
 } tfc_snippet_counts;
 
 /* Opens or makes the database and its tables. */
@@ -81,6 +84,8 @@ tfc_status tfc_run_store_put(tfc_run_store *store, const char *key, const char *
 tfc_status tfc_run_store_put_snippet(tfc_run_store *store, int64_t i, const char *id, int64_t document,
                                      const char *text, size_t n_text, const char *date, int64_t n_tokens,
                                      const tfc_snippet_counts *counts, tfc_error *err);
+/* Removes the places and candidates of a snippet that is done again. */
+tfc_status tfc_run_store_clear(tfc_run_store *store, int64_t snippet, tfc_error *err);
 tfc_status tfc_run_store_put_place(tfc_run_store *store, const tfc_place *place, tfc_error *err);
 tfc_status tfc_run_store_put_candidate(tfc_run_store *store, const tfc_candidate *candidate, tfc_error *err);
 

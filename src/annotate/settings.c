@@ -145,13 +145,25 @@ tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const t
     snprintf(open, sizeof open, " [%s(", tool->name);
     if (status == TFC_OK)
         status = tfc_tokenize(tokenizer, open, strlen(open), 0, &plan->open_ids, &plan->n_open, err);
-    if (status == TFC_OK && plan->context == TFC_CONTEXT_DEMONSTRATED) {
-        char *head = recipe->head == TFC_HEAD_NONE ? tfc_strdup("") : tfc_tool_head(tool, tools, err);
-        status = head ? tfc_head_tokens(head, tokenizer, &plan->head_ids, &plan->n_head, err) : TFC_ENOMEM;
-        tfc_text_free(head);
-    }
     if (status != TFC_OK) tfc_tool_plan_release(plan);
     return status;
+}
+
+tfc_status tfc_tool_plan_head(tfc_tool_plan *plan, const tfc_tools *tools, const tfc_recipe *recipe,
+                              tfc_runner *runner, const tfc_tokenizer *tokenizer, tfc_error *err)
+{
+    if (plan->context != TFC_CONTEXT_DEMONSTRATED) return TFC_OK;
+    tfc_error own;
+    tfc_error_init(&own);
+    char *head = NULL;
+    if (recipe->head != TFC_HEAD_NONE)
+        head = tfc_tool_head_run(plan->tool, recipe->chains ? tools : NULL, runner, &own);
+    else if (!(head = tfc_strdup("")))
+        tfc_fail_memory(&own, "head");
+    if (head) tfc_head_tokens(head, tokenizer, &plan->head_ids, &plan->n_head, &own);
+    tfc_text_free(head);
+    if (own.status != TFC_OK && err) *err = own;
+    return own.status;
 }
 
 void tfc_tool_plan_release(tfc_tool_plan *plan)
@@ -171,7 +183,8 @@ tfc_status tfc_settings_init(tfc_settings *settings, const tfc_annotate_params *
     tfc_status status = tfc_recipe_load(params->recipe ? params->recipe : "paper", &settings->recipe, err);
     if (status == TFC_OK) status = recipe_override(&settings->recipe, params, err);
     if (status != TFC_OK) return status;
-    settings->tools = tfc_tools_create(params->tools, err);
+    settings->tools = params->replay ? tfc_tools_create_recorded(params->tools, params->replay, err)
+                                     : tfc_tools_create(params->tools, err);
     if (!settings->tools) return err ? err->status : TFC_EINVAL;
     size_t n = tfc_tools_count(settings->tools);
     if (n == 0 || n > TFC_RECIPE_TOOLS)
@@ -187,6 +200,16 @@ tfc_status tfc_settings_init(tfc_settings *settings, const tfc_annotate_params *
         if (status == TFC_OK) settings->n_plans++;
     }
     if (status != TFC_OK) tfc_settings_release(settings);
+    return status;
+}
+
+tfc_status tfc_settings_heads(tfc_settings *settings, tfc_runner *runner, const tfc_tokenizer *tokenizer,
+                              tfc_error *err)
+{
+    tfc_status status = TFC_OK;
+    for (size_t i = 0; i < settings->n_plans && status == TFC_OK; i++)
+        status = tfc_tool_plan_head(&settings->plans[i], settings->tools, &settings->recipe, runner,
+                                    tokenizer, err);
     return status;
 }
 

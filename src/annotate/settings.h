@@ -6,6 +6,7 @@
 #include "toolformer/annotate.h"
 #include "toolformer/corpus.h"
 #include "toolformer/recipe.h"
+#include "toolformer/runner.h"
 #include "tools/tool.h"
 
 /* One tool with its final choices and its fixed token sequences. */
@@ -35,16 +36,23 @@ typedef struct tfc_settings {
     size_t n_plans;
 } tfc_settings;
 
-/* Loads the recipe, applies params over it, makes the tools and their plans. */
+/* Loads the recipe, applies params over it, makes the tools and their plans, but for the heads. No tool is
+ * called. */
 tfc_status tfc_settings_init(tfc_settings *settings, const tfc_annotate_params *params,
                              const tfc_tokenizer *tokenizer, tfc_error *err);
 void tfc_settings_release(tfc_settings *settings);
+/* The plans' heads, their calls made by the runner. */
+tfc_status tfc_settings_heads(tfc_settings *settings, tfc_runner *runner, const tfc_tokenizer *tokenizer,
+                              tfc_error *err);
 
-/* A tool's plan by the settings' recipe; released with tfc_tool_plan_release. tools (or NULL): where the
- * recipe's chains look for the tools that this one may follow. */
+/* A tool's plan by the settings' recipe, without its head; released with tfc_tool_plan_release. tools (or
+ * NULL): where the recipe's chains look for the tools that this one may follow. */
 tfc_status tfc_tool_plan_init(tfc_tool_plan *plan, const tfc_tool *tool, const tfc_tools *tools,
                               const tfc_recipe *recipe, const tfc_tokenizer *tokenizer, tfc_error *err);
 void tfc_tool_plan_release(tfc_tool_plan *plan);
+/* Its head, where its context has one. */
+tfc_status tfc_tool_plan_head(tfc_tool_plan *plan, const tfc_tools *tools, const tfc_recipe *recipe,
+                              tfc_runner *runner, const tfc_tokenizer *tokenizer, tfc_error *err);
 /* bos (where the model has one) and the tokens of `head`. */
 tfc_status tfc_head_tokens(const char *head, const tfc_tokenizer *tokenizer, int32_t **ids, int64_t *n,
                            tfc_error *err);

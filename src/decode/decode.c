@@ -349,11 +349,16 @@ tfc_status tfc_generate(tfc_session *session, const char *const *prompts, int64_
     tfc_error_init(&failure);
     tfc_status status = check_params(params, &failure);
     if (status == TFC_OK) status = decoder_init(&decoder, session, n, params, &failure);
+    if (status == TFC_OK && decoder.calls) {
+        decoder.runner = params->runner ? params->runner : tfc_runner_create(NULL, &failure);
+        status = failure.status;
+    }
     if (status == TFC_OK) status = generate(&decoder, writers, wanting, n, prompts, results, &failure);
     for (int64_t i = 0; i < n; i++) tfc_writer_release(&writers[i]);
     if (status != TFC_OK)
         for (int64_t i = 0; i < n; i++) tfc_generate_release(&results[i]);
     if (status != TFC_OK && err) *err = failure;
+    if (decoder.runner != params->runner) tfc_runner_free(decoder.runner);
     decoder_release(&decoder);
     tfc_free(writers);
     tfc_free(wanting);

@@ -3,8 +3,6 @@
  * Sampling stops as soon as the grammar accepts, whatever else the last token holds: `)`, `)]` and `) ->` all
  * end the arguments. What then enters the context is printed anew, ` [Name(args) ->` and ` result]`, each
  * tokenised alone: the ids are those that training sees. */
-#include <time.h>
-
 #include "base/status.h"
 #include "decode/writer.h"
 #include "tools/tool.h"
@@ -18,6 +16,8 @@ typedef struct pending_call {
     char *args, *head, *tail; /* head and tail as printed */
     int32_t *head_ids, *tail_ids;
     int64_t n_head, n_tail;
+    bool runs; /* its head stands in the text, */
+    size_t at; /* … here */
     tfc_made_call made;
 } pending_call;
 
@@ -123,34 +123,21 @@ static tfc_status print_tail(pending_call *call, const tfc_decoder *decoder, tfc
                         err);
 }
 
-static double now_ms(void)
+/* Takes over what the tool said. That it gives nothing is data: made.error says why, made.result stays NULL.
+ */
+static tfc_status take_result(pending_call *call, const tfc_decoder *decoder, const tfc_tool_job *job,
+                              tfc_error *err)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-
-/* Runs the tool. That it gives nothing is data: made.error says why, made.result stays NULL. */
-static tfc_status pending_run(pending_call *call, const tfc_decoder *decoder, tfc_error *err)
-{
-    tfc_error reason;
-    tfc_error_init(&reason);
-    tfc_tool_context context = {.date = call->writer->date};
-    char *result = NULL;
-    double begin = now_ms();
-    tfc_status status = tfc_tool_call(call->tool, call->args, &context, &result, &reason);
-    call->made.ms = now_ms() - begin;
-    if (status == TFC_ENOMEM) return tfc_fail_memory(err, "a tool");
-    if (status == TFC_OK)
-        call->made.result = tfc_call_clean_result(result, call->tool->max_result_bytes);
+    call->made.ms = job->ms;
+    if (job->status == TFC_OK)
+        call->made.result = tfc_call_clean_result(job->text, call->tool->max_result_bytes);
     else
-        call->made.error = tfc_strdup(reason.message);
-    tfc_text_free(result);
+        call->made.error = tfc_strdup(job->text);
     call->made.tool = tfc_strdup(call->tool->name);
     call->made.args = tfc_strdup(call->args);
     if (!call->made.tool || !call->made.args || !(call->made.result || call->made.error))
         return tfc_fail_memory(err, "a result");
-    status = print_tail(call, decoder, err);
+    tfc_status status = print_tail(call, decoder, err);
     if (status != TFC_OK || call->writer->n_ids + call->n_tail <= decoder->context) return status;
     tfc_free(call->made.result);
     call->made.result = NULL;
@@ -191,23 +178,72 @@ static bool repeats_last(const pending_call *call)
     return last && strcmp(last->tool, call->tool->name) == 0 && strcmp(last->args, call->args) == 0;
 }
 
-/* Writes the call, if it fits into the limits: head, tool, tail. */
-static tfc_status pending_write(pending_call *call, const tfc_decoder *decoder, tfc_error *err)
+/* Writes the head, if the call fits into the limits: then its tool is to be run. */
+static tfc_status write_head(pending_call *call, const tfc_decoder *decoder, tfc_error *err)
 {
     tfc_writer *writer = call->writer;
-    bool fits = tfc_writer_n_new(writer) + call->n_head < decoder->params->max_tokens &&
-                writer->n_ids + call->n_head + 2 <= decoder->context; /* ` ]` has at most two tokens */
-    if (!fits) return TFC_OK;
+    call->runs = tfc_writer_n_new(writer) + call->n_head < decoder->params->max_tokens &&
+                 writer->n_ids + call->n_head + 2 <= decoder->context; /* ` ]` has at most two tokens */
+    if (!call->runs) return TFC_OK;
     tfc_status status = tfc_writer_settle(writer, decoder, err);
-    size_t at = writer->text.n;
+    call->at = writer->text.n;
     if (status == TFC_OK)
         status = tfc_writer_part(writer, decoder, call->head, call->head_ids, call->n_head, err);
-    if (status == TFC_OK) status = pending_run(call, decoder, err);
-    if (status == TFC_OK)
-        status = tfc_writer_part(writer, decoder, call->tail, call->tail_ids, call->n_tail, err);
-    if (status == TFC_OK) status = keep_call(call, at, err);
-    if (status == TFC_OK) writer->call_due = false;
     return status;
+}
+
+static tfc_status write_tail(pending_call *call, const tfc_decoder *decoder, const tfc_tool_job *job,
+                             tfc_error *err)
+{
+    tfc_status status = take_result(call, decoder, job, err);
+    if (status == TFC_OK)
+        status = tfc_writer_part(call->writer, decoder, call->tail, call->tail_ids, call->n_tail, err);
+    if (status == TFC_OK) status = keep_call(call, call->at, err);
+    if (status == TFC_OK) call->writer->call_due = false;
+    return status;
+}
+
+/* Runs the tools of all calls whose heads stand, at the same time. */
+static tfc_status run_tools(const tfc_decoder *decoder, pending_call *pending, int64_t n, tfc_error *err)
+{
+    size_t n_jobs = 0;
+    tfc_tool_job *jobs = tfc_alloc((size_t)n, sizeof *jobs);
+    if (!jobs) return tfc_fail_memory(err, "calls");
+    for (int64_t i = 0; i < n; i++)
+        if (pending[i].runs)
+            jobs[n_jobs++] = (tfc_tool_job){.tool = pending[i].tool,
+                                            .args = pending[i].args,
+                                            .context = {.date = pending[i].writer->date}};
+    tfc_error own;
+    tfc_error_init(&own);
+    tfc_batch *batch = tfc_runner_submit(decoder->runner, jobs, n_jobs, &own);
+    if (batch) tfc_batch_wait(batch, decoder->params->monitor, &own);
+    if (own.status == TFC_EINTERRUPTED) { /* the texts end here, with what was written */
+        for (size_t j = 0; j < n_jobs; j++) jobs[j].status = TFC_EINTERRUPTED, jobs[j].text = "interrupted";
+        tfc_error_init(&own);
+    }
+    n_jobs = 0;
+    for (int64_t i = 0; i < n && own.status == TFC_OK; i++)
+        if (pending[i].runs) write_tail(&pending[i], decoder, &jobs[n_jobs++], &own);
+    tfc_batch_free(batch);
+    tfc_free(jobs);
+    if (own.status != TFC_OK && err) *err = own;
+    return own.status;
+}
+
+static tfc_status make_calls(const tfc_decoder *decoder, pending_call *pending, tfc_sample_request *requests,
+                             int64_t n, tfc_error *err)
+{
+    tfc_status status = n > 0 ? tfc_sample(decoder->session, requests, n, err) : TFC_OK;
+    bool any = false;
+    for (int64_t i = 0; i < n && status == TFC_OK; i++) {
+        if (requests[i].finish != TFC_FINISH_GRAMMAR) continue;
+        status = pending_parse(&pending[i], decoder, &requests[i], err);
+        if (status == TFC_OK && pending[i].tool && !repeats_last(&pending[i]))
+            status = write_head(&pending[i], decoder, err);
+        any = any || pending[i].runs;
+    }
+    return status == TFC_OK && any ? run_tools(decoder, pending, n, err) : status;
 }
 
 tfc_status tfc_decode_calls(const tfc_decoder *decoder, tfc_writer *writers, int64_t n, tfc_error *err)
@@ -228,13 +264,7 @@ tfc_status tfc_decode_calls(const tfc_decoder *decoder, tfc_writer *writers, int
         status = pending_init(&pending[n_pending], decoder, &writers[i], &requests[n_pending], err);
         n_pending++;
     }
-    if (status == TFC_OK && n_pending > 0) status = tfc_sample(decoder->session, requests, n_pending, err);
-    for (int64_t i = 0; i < n_pending && status == TFC_OK; i++) {
-        if (requests[i].finish != TFC_FINISH_GRAMMAR) continue;
-        status = pending_parse(&pending[i], decoder, &requests[i], err);
-        if (status == TFC_OK && pending[i].tool && !repeats_last(&pending[i]))
-            status = pending_write(&pending[i], decoder, err);
-    }
+    if (status == TFC_OK) status = make_calls(decoder, pending, requests, n_pending, err);
     for (int64_t i = 0; i < n_pending; i++) pending_release(&pending[i]);
     tfc_free(pending);
     tfc_free(requests);

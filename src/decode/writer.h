@@ -11,6 +11,7 @@ typedef struct tfc_decoder {
     tfc_session *session;
     const tfc_tokenizer *tokenizer;
     const tfc_generate_params *params;
+    tfc_runner *runner;
     int64_t context, n_vocab;
     int32_t *begin_ids; /* [n_begin] tokens that begin a call, ascending */
     int64_t n_begin;

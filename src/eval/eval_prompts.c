@@ -14,6 +14,7 @@ enum { BATCH = 64 };
 
 typedef struct evaluation {
     tfc_session *session;
+    tfc_runner *runner;
     const tfc_eval_data *data;
     const tfc_eval_params *params;
     tfc_eval_result *result;
@@ -153,6 +154,7 @@ static tfc_status run_batch(evaluation *e, const tfc_eval_row *rows, int64_t n, 
     if (!generate.date && e->has_file) generate.date = e->file.today;
     generate.dates = dates;
     generate.monitor = e->params->monitor;
+    generate.runner = e->runner;
     if (e->data->task->literal_prompts) generate.special = false;
     tfc_status status = tfc_generate(e->session, prompts, n, &generate, generated, err);
     bool cut = false;
@@ -240,7 +242,14 @@ tfc_status tfc_eval_prompts(tfc_session *session, const tfc_eval_data *data, con
     e.strict = tfc_alloc((size_t)data->n, sizeof *e.strict);
     tfc_status status = e.correct && e.strict ? TFC_OK : tfc_fail_memory(&failure, "results");
     if (status == TFC_OK && params->out) status = resume(&e, &failure);
+    e.runner = params->generate.runner;
+    if (status == TFC_OK && !e.runner) {
+        e.runner = tfc_runner_create(&(tfc_runner_params){.stops = true}, &failure);
+        status = failure.status;
+    }
     if (status == TFC_OK) status = run_rows(&e, &failure);
+    if (e.runner) result->n_tools = tfc_runner_stats(e.runner, result->tools, TFC_STATS_MAX);
+    if (e.runner != params->generate.runner) tfc_runner_free(e.runner);
     clock_gettime(CLOCK_MONOTONIC, &end);
     result->seconds = (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
     if (status == TFC_OK) status = finish(&e, &failure);

@@ -287,6 +287,8 @@ static tfc_status put_body(tfc_buffer *html, tfc_run_store *store, const char *r
 {
     static const char *const tool_headings[] = {"tool", "places", "calls tried", "with result",
                                                 "kept", "texts",  NULL};
+    static const char *const call_headings[] = {"tool",     "calls",   "without result", "failed",
+                                                "attempts", "ms each", "slowest",        NULL};
     static const char *const reason_headings[] = {"tool", "verdict", "reason", "calls", NULL};
     char *summary = tfc_path_join(run, "summary.json");
     tfc_status status = summary ? TFC_OK : tfc_fail_memory(err, "report");
@@ -303,14 +305,29 @@ static tfc_status put_body(tfc_buffer *html, tfc_run_store *store, const char *r
                       " sum(result IS NOT NULL), sum(kept), count(DISTINCT CASE WHEN kept THEN snippet END)"
                       " FROM candidates c GROUP BY tool ORDER BY tool",
                       tool_headings, err);
+    int64_t n_recorded = 0;
+    if (status == TFC_OK)
+        status = tfc_run_store_count(
+            store, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'calls'", &n_recorded,
+            err);
+    if (status == TFC_OK && n_recorded > 0) {
+        tfc_buffer_puts(html, "<h2>What the tools did</h2>");
+        status = put_table(html, store,
+                           "SELECT tool, count(*), sum(outcome = 'no result'), sum(outcome = 'failed'),"
+                           " sum(attempts), round(sum(ms) / max(sum(attempts), 1), 1), round(max(ms), 1)"
+                           " FROM calls GROUP BY tool ORDER BY tool",
+                           call_headings, err);
+        tfc_buffer_puts(html, "<p class=why>Distinct calls. No attempt: the answer was in the cache.</p>");
+    }
     tfc_buffer_puts(html, "<h2>What became of the calls</h2>");
     if (status == TFC_OK)
-        status = put_table(
-            html, store,
-            "SELECT tool, CASE kept WHEN 1 THEN 'kept' ELSE 'dropped' END,"
-            " CASE WHEN result IS NULL THEN 'no result: ' || coalesce(error, '') ELSE reason END, count(*)"
-            " FROM candidates GROUP BY 1, 2, 3 ORDER BY 1, 2 DESC, 4 DESC LIMIT 60",
-            reason_headings, err);
+        status = put_table(html, store,
+                           "SELECT tool, CASE kept WHEN 1 THEN 'kept' ELSE 'dropped' END,"
+                           " CASE WHEN result IS NULL THEN iif(failed, 'the tool failed: ', 'no result: ') "
+                           "|| coalesce(error, '')"
+                           " ELSE reason END, count(*)"
+                           " FROM candidates GROUP BY 1, 2, 3 ORDER BY 1, 2 DESC, 4 DESC LIMIT 60",
+                           reason_headings, err);
     if (status == TFC_OK) status = put_histogram(html, store, err);
     if (status == TFC_OK) status = put_training(html, run, err);
     if (status == TFC_OK) status = put_answers(html, run, "eval-after.jsonl", "Prompts, after", err);

@@ -58,6 +58,7 @@ static void put_clean(const char *answer, size_t n, tfc_buffer *text, tfc_transl
             continue;
         }
         if (c == '\\' && i + 1 < n) c = answer[++i];
+        if (c == ' ' && text->n > 0 && text->data[text->n - 1] == ' ') continue;
         bool word = is_word_byte(c);
         out->n_words += word && !inside;
         inside = word;

@@ -1,6 +1,7 @@
 /* The texts in front of x: the few-shot prompt P(x) (PAPER 2.5) and the head H of finished calls (PAPER 9).
  */
 #include "base/memory.h"
+#include "toolformer/runner.h"
 #include "tools/tool.h"
 
 /* Hands the buffer's text out; NULL and err when an append failed. */
@@ -57,14 +58,15 @@ char *tfc_tool_prompt(const tfc_tool *tool, const tfc_tools *tools, const char *
 
 /* The finished form of the i-th call of a demonstration, at `span`. */
 static tfc_status append_finished(tfc_buffer *buffer, const tfc_tool *tool, const tfc_demonstration *d,
-                                  const tfc_call_span *span, size_t i, tfc_error *err)
+                                  const tfc_call_span *span, size_t i, tfc_runner *runner, tfc_error *err)
 {
     tfc_tool_context context = {.date = d->date};
     char *args = tfc_memdup_text(d->output + span->args, span->args_end - span->args), *result = NULL;
     if (!args) return tfc_fail_memory(err, "head");
     tfc_status status = TFC_OK;
     if (!d->results)
-        status = tfc_tool_call(tool, args, &context, &result, err);
+        status = runner ? tfc_runner_call(runner, tool, args, &context, &result, err)
+                        : tfc_tool_call(tool, args, &context, &result, err);
     else if (!(result = tfc_strdup(d->results[i])))
         status = tfc_fail_memory(err, "head");
     char *head = status == TFC_OK ? tfc_call_print_head(tool->name, args) : NULL;
@@ -84,7 +86,7 @@ static tfc_status append_finished(tfc_buffer *buffer, const tfc_tool *tool, cons
 }
 
 static tfc_status append_demonstration(tfc_buffer *buffer, const tfc_tool *tool, const tfc_tools *tools,
-                                       const tfc_demonstration *d, tfc_error *err)
+                                       const tfc_demonstration *d, tfc_runner *runner, tfc_error *err)
 {
     const tfc_tool *called;
     size_t n = strlen(d->output), done = 0, i = 0;
@@ -92,7 +94,7 @@ static tfc_status append_demonstration(tfc_buffer *buffer, const tfc_tool *tool,
     tfc_call_span span;
     while (status == TFC_OK && next_call(tool, tools, d->output, n, done, &span, &called)) {
         tfc_buffer_append(buffer, d->output + done, span.begin - done);
-        status = append_finished(buffer, called, d, &span, i++, err);
+        status = append_finished(buffer, called, d, &span, i++, runner, err);
         done = span.end;
     }
     tfc_buffer_append(buffer, d->output + done, n - done);
@@ -100,7 +102,7 @@ static tfc_status append_demonstration(tfc_buffer *buffer, const tfc_tool *tool,
     return status;
 }
 
-char *tfc_tool_head(const tfc_tool *tool, const tfc_tools *tools, tfc_error *err)
+char *tfc_tool_head_run(const tfc_tool *tool, const tfc_tools *tools, tfc_runner *runner, tfc_error *err)
 {
     const tfc_demonstration *list = tool->n_head ? tool->head : tool->demonstrations;
     size_t n_list = tool->n_head ? tool->n_head : tool->n_demonstrations;
@@ -109,9 +111,14 @@ char *tfc_tool_head(const tfc_tool *tool, const tfc_tools *tools, tfc_error *err
     tfc_buffer_init(&buffer, 0);
     for (size_t i = 0; i < n_list && status == TFC_OK; i++)
         if (is_usable(tool, tools, &list[i]))
-            status = append_demonstration(&buffer, tool, tools, &list[i], err);
+            status = append_demonstration(&buffer, tool, tools, &list[i], runner, err);
     if (status == TFC_OK) return take(&buffer, "head", err);
     tfc_buffer_release(&buffer);
     tfc_error_prefix(err, "head of %s", tool->name);
     return NULL;
+}
+
+char *tfc_tool_head(const tfc_tool *tool, const tfc_tools *tools, tfc_error *err)
+{
+    return tfc_tool_head_run(tool, tools, NULL, err);
 }

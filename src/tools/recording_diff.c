@@ -115,3 +115,27 @@ tfc_status tfc_recording_diff(const char *run, const tfc_tools *tools,
     if (status != TFC_OK && err) *err = own;
     return status;
 }
+
+char *tfc_recording_tools(const char *run, tfc_error *err)
+{
+    tfc_recording *recording = tfc_recording_open_to_read(run, err);
+    tfc_status status = recording ? TFC_OK : TFC_EIO;
+    tfc_buffer list;
+    tfc_buffer_init(&list, 1 << 20);
+    for (size_t i = 0; status == TFC_OK; i++) {
+        char *name, *source, *manifest;
+        status = tfc_recording_get_tool(recording, i, &name, &source, &manifest, err);
+        if (status != TFC_OK || !name) break;
+        tfc_buffer_printf(&list, "%s%s", i ? "," : "", source);
+        tfc_free(name);
+        tfc_free(source);
+        tfc_free(manifest);
+    }
+    tfc_recording_close(recording);
+    if (status == TFC_OK && list.n == 0)
+        status = tfc_fail(err, TFC_ENOTFOUND, "the run '%s' has recorded no tools", run);
+    if (status == TFC_OK) status = tfc_buffer_ok(&list, "the list of tools", err);
+    char *text = status == TFC_OK ? tfc_buffer_take(&list, NULL) : NULL;
+    tfc_buffer_release(&list);
+    return text;
+}

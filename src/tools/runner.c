@@ -450,6 +450,11 @@ tfc_status tfc_runner_prepare(tfc_runner *runner, const tfc_tools *tools, tfc_er
         if (tool->backend->prepare) status = tool->backend->prepare(tool, err);
         if (status != TFC_OK) tfc_error_prefix(err, "%s", tool->name);
     }
+    if (status == TFC_OK && runner->params.record) {
+        pthread_mutex_lock(&runner->mutex);
+        status = tfc_recording_put_tools(runner->recording, tools, err);
+        pthread_mutex_unlock(&runner->mutex);
+    }
     return status;
 }
 

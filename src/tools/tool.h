@@ -33,6 +33,7 @@ typedef enum tfc_heuristic {
 } tfc_heuristic;
 
 typedef struct tfc_backend_type tfc_backend_type; /* backend.h */
+struct tfc_runner;                                /* toolformer/runner.h */
 typedef struct tfc_args_schema tfc_args_schema;   /* args_json.h */
 typedef struct tfc_propose_rule tfc_propose_rule; /* propose_pattern.c */
 struct tfc_pattern;                               /* pattern.h */
@@ -89,6 +90,9 @@ void tfc_tool_close(tfc_tool *tool);
 char *tfc_tool_prompt(const tfc_tool *tool, const tfc_tools *tools, const char *x, size_t n, tfc_error *err);
 /* H: the demonstrations' outputs with finished calls, separated by blank lines, ending in a blank line. */
 char *tfc_tool_head(const tfc_tool *tool, const tfc_tools *tools, tfc_error *err);
+/* The same, its calls made by the runner (NULL: one after the other, here). */
+char *tfc_tool_head_run(const tfc_tool *tool, const tfc_tools *tools, struct tfc_runner *runner,
+                        tfc_error *err);
 
 /* propose_pattern.c: arguments worth trying before text[at], by the manifest's rules or the backend's. With
  * rules: for each in order, its matches in text[0, at) (or in `earlier`), the nearest first, at most

@@ -91,6 +91,7 @@ static void test_stream(void **state)
         {"The *tortuga eats @pescado #go.[][n1]", "The tortuga eats pescado go", 5, 2},
         {"5 * 3 costs \\$5 \\[sic\\] a\\/b[][n1]", "5 * 3 costs $5 [sic] a/b", 7, 0},
         {"What?.[][n1]", "What?", 1, 0},
+        {"I  do not   know.[][n1]", "I do not know", 4, 0},
         {"a[ blank ]b.[][n1]", "ab", 1, 0},
         {"[n1]", "", 0, 0},
         {"The turtle.[][n2]", NULL, 0, 0},
