@@ -126,6 +126,7 @@ void cli_annotate_json(cli_json *json, const tfc_annotate_result *r)
     }
     cli_json_end(json, ']');
     cli_json_number(json, "seconds", r->seconds);
+    cli_json_number(json, "waited", r->waited);
 }
 
 void cli_annotate_print(const tfc_annotate_result *r)

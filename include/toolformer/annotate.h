@@ -104,6 +104,7 @@ typedef struct tfc_annotate_result {
     int64_t pruned_no_result;    /* calls not scored: no result */
     int64_t pruned_loss_call;    /* L(call, empty) not needed */
     double seconds;              /* of this call */
+    double waited;               /* seconds of this call in which the engine waited for tools */
     tfc_session_counters engine; /* of this call */
     tfc_tool_stats
         tools[TFC_STATS_MAX]; /* [n_tools] calls of this call, those that make the heads included */

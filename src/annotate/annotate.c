@@ -154,6 +154,7 @@ static tfc_status annotate_rest(tfc_model *model, const tfc_annotate_params *par
                                         err);
         status = p->session ? tfc_pipeline_run(p, err) : err->status;
     }
+    result->waited = p->waited;
     if (p->session) result->engine = tfc_session_get_counters(p->session);
     if (p->runner) result->n_tools = tfc_runner_stats(p->runner, result->tools, TFC_STATS_MAX);
     tfc_session_free(p->session);

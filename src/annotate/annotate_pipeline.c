@@ -5,6 +5,7 @@
 #include "annotate/annotate_pipeline.h"
 
 #include <stdio.h>
+#include <time.h>
 
 enum { GROUPS_AT_ONCE = 3 };
 
@@ -90,11 +91,20 @@ static tfc_status group_begin(tfc_group *group, const tfc_pipeline *p, tfc_error
     return status;
 }
 
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 /* From calls that were made to the next ones, or to the end. */
-static tfc_status group_advance(tfc_group *group, const tfc_pipeline *p, bool *stored, tfc_error *err)
+static tfc_status group_advance(tfc_group *group, tfc_pipeline *p, bool *stored, tfc_error *err)
 {
     *stored = group->chained;
+    double begin = seconds_now();
     tfc_status status = tfc_group_collect(group, err);
+    p->waited += seconds_now() - begin;
     if (status == TFC_OK && !group->chained) {
         group->chained = true;
         status = tfc_group_chain(group, err);

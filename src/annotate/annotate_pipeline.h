@@ -23,6 +23,7 @@ typedef struct tfc_pipeline {
     unsigned char *states; /* [snippets of the corpus] tfc_snippet_state */
     bool overlaps;         /* the engine goes on with the next groups while tools work on one */
     int64_t n_done, kept, candidates;
+    double waited; /* seconds in which the engine had nothing to do but wait for tools */
 } tfc_pipeline;
 
 /* Takes every snippet that is not done through the method. What is computed does not depend on which groups

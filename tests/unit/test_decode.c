@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -394,6 +396,54 @@ static void test_prompts_together_and_alone_give_the_same(void **state)
     }
 }
 
+typedef struct slow_tool {
+    atomic_int at_once, most_at_once, n;
+} slow_tool;
+
+static tfc_status slow_answer(void *context, const tfc_tool_request *request, char **text)
+{
+    (void)request;
+    slow_tool *slow = context;
+    int at_once = atomic_fetch_add(&slow->at_once, 1) + 1, most = atomic_load(&slow->most_at_once);
+    while (at_once > most && !atomic_compare_exchange_weak(&slow->most_at_once, &most, at_once)) {
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
+    atomic_fetch_sub(&slow->at_once, 1);
+    atomic_fetch_add(&slow->n, 1);
+    *text = strdup("late");
+    return TFC_OK;
+}
+
+/* The calls of several texts are made at the same time; each has its own milliseconds. */
+static void test_calls_of_several_prompts_run_together(void **state)
+{
+    (void)state;
+    static const char manifest[] =
+        "{\"name\": \"Calendar\", \"description\": \"d\", \"instruction\": \"i\", \"args\": {\"form\": "
+        "\"none\"},"
+        " \"demonstrations\": [{\"input\": \"It is late.\", \"output\": \"It is [Calendar()] late.\"}],"
+        " \"cache\": \"never\", \"concurrency\": 3, \"backend\": \"function\"}";
+    const char *prompts[] = {"the", "of the", "to", "3 + 4 is", "the theory"};
+    enum { N = sizeof prompts / sizeof *prompts };
+    tfc_error err;
+    tfc_error_init(&err);
+    slow_tool slow = {0};
+    tfc_tools *tools = tfc_tools_create("none", &err);
+    must(tfc_tools_add_function(tools, manifest, slow_answer, &slow, &err), &err);
+    tfc_generate_params params = forced(tools);
+    tfc_generate_result results[N];
+    must(tfc_generate(f.session, prompts, N, &params, results, &err), &err);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(results[i].n_calls, 1);
+        assert_string_equal(results[i].calls[0].result, "late");
+        assert_true(results[i].calls[0].ms >= 59);
+        tfc_generate_release(&results[i]);
+    }
+    assert_int_equal(slow.n, N);
+    assert_int_equal(slow.most_at_once, 3);
+    tfc_tools_free(tools);
+}
+
 /* Every call taken out by its place and printed form gives text_without_calls. */
 static void test_text_without_calls_lacks_the_made_calls_alone(void **state)
 {
@@ -739,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_a_bracket_merged_with_the_parenthesis_ends_a_call),
         cmocka_unit_test(test_begin_tokens_are_banned_without_tools),
         cmocka_unit_test(test_prompts_together_and_alone_give_the_same),
+        cmocka_unit_test(test_calls_of_several_prompts_run_together),
         cmocka_unit_test(test_text_without_calls_lacks_the_made_calls_alone),
         cmocka_unit_test(test_calls_follow_each_other_directly),
         cmocka_unit_test(test_a_call_is_not_made_twice_in_a_row),
