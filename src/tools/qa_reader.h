@@ -9,9 +9,9 @@ enum { TFC_ANSWER_TOKENS = 12, TFC_ANSWER_BYTES = 100 };
 
 typedef struct tfc_qa_reader tfc_qa_reader;
 
-/* From the fields "model" (a local one, by name or path; null or absent: the default model), "least_p" (of an
- * answer: the geometric mean of its tokens' probabilities), or "url", "model", "key" (an OpenAI-compatible
- * endpoint). Nothing is opened yet. */
+/* From the fields "model" (a local one, by name or path; absent: the default model; "none": the best span
+ * alone), "spans" (false: the model writes freely), "least_p" (of an answer: the geometric mean of its
+ * tokens' probabilities), or "url", "model", "key" (an OpenAI-compatible endpoint). Nothing is opened yet. */
 tfc_qa_reader *tfc_qa_reader_create(tfc_json *backend, tfc_error *err);
 void tfc_qa_reader_free(tfc_qa_reader *reader);
 /* Says what is missing, without opening a model. */

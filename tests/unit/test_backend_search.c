@@ -15,7 +15,7 @@
 
 #include "base/file.h"
 #include "toolformer/search.h"
-#include "tools/answer_spans.h"
+#include "tools/answer_candidates.h"
 #include "tools/backend.h"
 #include "tools/qa_reader.h"
 
@@ -188,27 +188,28 @@ static void test_manifests(void **state)
     tfc_free(text);
 }
 
-static void test_spans(void **state)
+static void test_candidates(void **state)
 {
     (void)state;
-    static const char text[] = "Ghana > The red, banana-red flag\nof Ghana: nana";
+    static const char passages[] =
+        "He Ain't Heavy > It is a ballad written by Bobby Scott and Bob Russell. Recorded by Kelly Gordon on "
+        "12 May "
+        "1969, it became a hit.\nBrown Act > The Ralph M. Brown Act has eleven sections.";
+    static const char *const cases[][2] = {{"who wrote he ain't heavy", "Bobby Scott"},
+                                           {"when was he ain't heavy recorded", "12 May 1969"},
+                                           {"how many sections has the brown act", "eleven"}};
+    tfc_answer_candidate out[TFC_ANSWER_CANDIDATES];
     tfc_error err;
-    tfc_answer_spans *spans = tfc_answer_spans_create(text, sizeof text - 1, &err);
-    const tfc_grammar *g = tfc_answer_spans_grammar(spans);
-    static const struct {
-        const char *text;
-        bool legal;
-    } cases[] = {{" red\n", true},       {" The red\n", true}, {" flag of Ghana\n", true},
-                 {" nana\n", true},      {" banana\n", true},  {" banana-red flag\n", true},
-                 {" bana\n", false},     {"red\n", false},     {" \n", false},
-                 {" red flag\n", false}, {" blue\n", false},   {" Ghana\nx", false},
-                 {" edflag\n", false},   {"\n", false},        {" Ghana: nana\n", true}};
+    size_t n;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint32_t at = tfc_grammar_feed(g, g->start, cases[i].text, strlen(cases[i].text));
-        bool legal = at != TFC_GRAMMAR_DEAD && g->accepts(g->context, at);
-        if (legal != cases[i].legal) fail_msg("%s", cases[i].text);
+        assert_int_equal(tfc_answer_candidates(passages, cases[i][0], out, &n, &err), TFC_OK);
+        assert_true(n > 0);
+        assert_int_equal(out[0].end - out[0].begin, strlen(cases[i][1]));
+        assert_memory_equal(passages + out[0].begin, cases[i][1], strlen(cases[i][1]));
     }
-    tfc_answer_spans_free(spans);
+    assert_int_equal(tfc_answer_candidates("", "", out, &n, &err), TFC_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(tfc_answer_candidates("\n\n > \xff 1 (", "who \xff", out, &n, &err), TFC_OK);
 }
 
 static void test_clean(void **state)
@@ -244,6 +245,37 @@ static void *ask(void *context)
     return right ? context : NULL;
 }
 
+static void test_qa_without_model(void **state)
+{
+    (void)state;
+    tfc_tools *tools = tools_of("QA", "{\"type\":\"builtin:qa\",\"model\":\"none\",\"passages\":1}");
+    const tfc_tool *tool = tfc_tools_at(tools, 0);
+    char *result;
+    tfc_error err;
+    assert_int_equal(tfc_tool_available(tool, NULL), TFC_OK);
+    assert_int_equal(call(tool, "\"Which state has the Brown Act?\"", &result, &err), TFC_OK);
+    assert_string_equal(result, "California State Legislature");
+    tfc_text_free(result);
+    assert_int_equal(call(tool, "zebra", &result, &err), TFC_ENORESULT);
+    tfc_tools_free(tools);
+}
+
+/* A server that is not there: a failure of the tool, which names it. */
+static void test_qa_endpoint(void **state)
+{
+    (void)state;
+    tfc_tools *tools =
+        tools_of("QA", "{\"type\":\"builtin:qa\",\"url\":\"http://127.0.0.1:9/v1\",\"model\":\"m\"}");
+    char *result;
+    tfc_error err;
+    assert_int_equal(tools ? tfc_tools_at(tools, 0)->backend->call(tfc_tools_at(tools, 0), "brown act", NULL,
+                                                                   0, &result, &err)
+                           : 0,
+                     TFC_EIO);
+    assert_non_null(strstr(err.message, "127.0.0.1"));
+    tfc_tools_free(tools);
+}
+
 static void test_qa(void **state)
 {
     (void)state;
@@ -276,9 +308,11 @@ int main(void)
         cmocka_unit_test(test_without_index),
         cmocka_unit_test(test_default_tools),
         cmocka_unit_test(test_manifests),
-        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_candidates),
         cmocka_unit_test(test_clean),
         cmocka_unit_test(test_qa),
+        cmocka_unit_test(test_qa_without_model),
+        cmocka_unit_test(test_qa_endpoint),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
