@@ -15,7 +15,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export T MODELS CORPUS LONG="$work/long"
 export HOME="$work/home" LC_ALL=C
-unset TOOLFORMER_HOME TFC_CPU
+unset TOOLFORMER_HOME TOOLFORMER_INDEX TFC_CPU
 mkdir "$HOME" "$work/here"
 case $(cat "$case_file") in *long_model*)
     cp -r "$MODELS/llama" "$LONG"
