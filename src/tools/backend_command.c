@@ -2,8 +2,11 @@
  * lines ("mode": "lines"). docs/TOOLS.md says what a program must do. */
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/file.h"
+#include "base/random.h"
 #include "tools/answer.h"
 #include "tools/args_json.h"
 #include "tools/backend.h"
@@ -196,6 +199,40 @@ static tfc_status command_call(const tfc_tool *tool, const char *args, const tfc
                        : call_argv(self, args, deadline_ns, result, err);
 }
 
+/* Mixes a file into the hash: its content; of a large one size and time. What is no file says nothing. */
+static tfc_status mix_file(const char *path, uint64_t *hash, tfc_error *err)
+{
+    enum { CONTENT_BYTES_MAX = 64 << 20 };
+    struct stat info;
+    uint64_t own = 0;
+    if (path[0] != '/' || stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return TFC_OK;
+    const int64_t facts[] = {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+    tfc_status status = TFC_OK;
+    if (info.st_size > CONTENT_BYTES_MAX)
+        own = tfc_hash_bytes(facts, sizeof facts, 0);
+    else
+        status = tfc_path_hash(path, &own, err);
+    *hash = tfc_hash_bytes(&own, sizeof own, *hash);
+    return status;
+}
+
+/* The program, the scripts among its arguments, and the files that it may read. */
+static tfc_status command_version(const tfc_tool *tool, char *out, size_t n, tfc_error *err)
+{
+    const tfc_program *program = &((const command *)tool->state)->program;
+    uint64_t hash = 0;
+    char *path = NULL;
+    tfc_status status = tfc_program_locate(program, &path, err);
+    if (status == TFC_OK) status = mix_file(path, &hash, err);
+    for (size_t i = 1; i < program->n_argv && status == TFC_OK; i++)
+        status = mix_file(program->argv[i], &hash, err);
+    for (size_t i = 0; i < program->n_read && status == TFC_OK; i++)
+        status = mix_file(program->read[i], &hash, err);
+    tfc_free(path);
+    snprintf(out, n, "%016llx", (unsigned long long)hash);
+    return status;
+}
+
 static void command_close(tfc_tool *tool)
 {
     command *self = tool->state;
@@ -210,4 +247,5 @@ const tfc_backend_type tfc_backend_command = {.name = "command",
                                               .open = command_open,
                                               .prepare = command_prepare,
                                               .call = command_call,
+                                              .version = command_version,
                                               .close = command_close};
