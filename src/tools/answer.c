@@ -40,7 +40,7 @@ static tfc_status read_answer(tfc_json *json, tfc_answer *answer, tfc_error *err
     static const char *const keys[] = {"id", "result", "error", "failure", NULL};
     if (!json_object_is_type(json, json_type_object)) return tfc_fail(err, TFC_EFORMAT, "object expected");
     tfc_status status = tfc_json_only_keys(json, keys, err);
-    if (status == TFC_OK) status = tfc_json_get_int(json, "id", 0, INT64_MAX, &answer->id, NULL, err);
+    if (status == TFC_OK) status = tfc_json_get_int(json, "id", 0, INT64_MAX - 1, &answer->id, NULL, err);
     if (status != TFC_OK) return status;
     int n_kinds = 0;
     for (int i = 0; i < 3; i++) {

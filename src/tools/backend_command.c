@@ -19,9 +19,11 @@ typedef struct command {
     bool lines;
     size_t placeholder; /* the element of argv that holds {args}; n_argv: none does */
     int64_t processes, in_flight;
-    pthread_mutex_t lock;   /* over the start of: */
+    pthread_mutex_t lock;   /* over what follows */
     tfc_launcher *launcher; /* NULL until a call or `prepare` needs it */
     tfc_line_pool *pool;
+    pthread_cond_t ended; /* a run, in mode argv */
+    int n_running;
 } command;
 
 static tfc_status read_mode(command *self, tfc_json *json, tfc_error *err)
@@ -70,9 +72,15 @@ static tfc_status command_open(tfc_tool *tool, tfc_json *json, const char *folde
     if (status == TFC_OK) status = tfc_json_get_int(json, "processes", 1, 64, &self->processes, &found, err);
     if (status == TFC_OK)
         status = tfc_json_get_int(json, "in_flight", 1, 10000, &self->in_flight, &found, err);
-    if (status == TFC_OK) pthread_mutex_init(&self->lock, NULL);
-    if (status == TFC_OK) tool->state = self;
-    return status;
+    if (status != TFC_OK) return status;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->ended, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&self->lock, NULL);
+    tool->state = self;
+    return TFC_OK;
 }
 
 static tfc_status start_pool(command *self, tfc_error *err)
@@ -149,18 +157,46 @@ static tfc_status judge(const tfc_process_output *output, char **result, tfc_err
     return status;
 }
 
-static tfc_status call_argv(const command *self, const char *args, int64_t deadline_ns, char **result,
+/* No more processes at the same time than the tool may run calls, whoever makes them. */
+static tfc_status begin_run(command *self, int most, int64_t deadline_ns, tfc_error *err)
+{
+    const struct timespec until = {.tv_sec = deadline_ns / 1000000000,
+                                   .tv_nsec = (long)(deadline_ns % 1000000000)};
+    int code = 0;
+    pthread_mutex_lock(&self->lock);
+    while (self->n_running >= most && code == 0)
+        code = pthread_cond_timedwait(&self->ended, &self->lock, &until);
+    if (code == 0) self->n_running++;
+    pthread_mutex_unlock(&self->lock);
+    if (code == 0) return TFC_OK;
+    return tfc_fail(err, TFC_ETIMEOUT, "%d other calls ran until the deadline (\"concurrency\")", most);
+}
+
+static void end_run(command *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->n_running--;
+    pthread_cond_signal(&self->ended);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static tfc_status call_argv(const tfc_tool *tool, const char *args, int64_t deadline_ns, char **result,
                             tfc_error *err)
 {
+    command *self = tool->state;
     char **argv = NULL;
     tfc_process_output output;
     tfc_status status = fill_argv(self, args, &argv, err);
     if (status != TFC_OK) return status;
-    bool placed = self->placeholder < self->program.n_argv;
-    status = tfc_process_run(self->launcher, argv, args, placed ? 0 : strlen(args), OUTPUT_BYTES_MAX,
-                             deadline_ns, &output, err);
-    if (status == TFC_OK) status = judge(&output, result, err);
-    tfc_buffer_release(&output.out);
+    status = begin_run(self, tool->limits.concurrency, deadline_ns, err);
+    if (status == TFC_OK) {
+        bool placed = self->placeholder < self->program.n_argv;
+        status = tfc_process_run(self->launcher, argv, args, placed ? 0 : strlen(args), OUTPUT_BYTES_MAX,
+                                 deadline_ns, &output, err);
+        if (status == TFC_OK) status = judge(&output, result, err);
+        tfc_buffer_release(&output.out);
+        end_run(self);
+    }
     tfc_free(argv);
     return status;
 }
@@ -196,7 +232,7 @@ static tfc_status command_call(const tfc_tool *tool, const char *args, const tfc
     tfc_status status = command_prepare(tool, err);
     if (status != TFC_OK) return status;
     return self->lines ? call_lines(tool, args, context, deadline_ns, result, err)
-                       : call_argv(self, args, deadline_ns, result, err);
+                       : call_argv(tool, args, deadline_ns, result, err);
 }
 
 /* Mixes a file into the hash: its content; of a large one size and time. What is no file says nothing. */
@@ -239,6 +275,7 @@ static void command_close(tfc_tool *tool)
     if (!self) return;
     tfc_line_pool_free(self->pool);
     tfc_launcher_free(self->launcher);
+    pthread_cond_destroy(&self->ended);
     pthread_mutex_destroy(&self->lock);
     tool->state = NULL;
 }

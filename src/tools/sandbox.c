@@ -45,41 +45,41 @@ typedef struct ruleset_attributes {
 
 /* What programs need to start at all. Nothing here is about a user. */
 static const tfc_sandbox_rule system_rules[] = {
-    {"/usr", RUN, false},
-    {"/lib", RUN, false},
-    {"/lib32", RUN, false},
-    {"/lib64", RUN, false},
-    {"/bin", RUN, false},
-    {"/sbin", RUN, false},
-    {"/opt", RUN, false},
-    {"/nix/store", RUN, false},
-    {"/gnu/store", RUN, false},
-    {"/etc/ld.so.cache", READ, false},
-    {"/etc/ld.so.conf", READ, false},
-    {"/etc/ld.so.conf.d", READ, false},
-    {"/etc/ld.so.preload", READ, false},
-    {"/etc/alternatives", READ, false},
-    {"/etc/localtime", READ, false},
-    {"/etc/timezone", READ, false},
-    {"/etc/locale.alias", READ, false},
-    {"/etc/mime.types", READ, false},
-    {"/etc/ssl/openssl.cnf", READ, false},
-    {"/etc/fonts", READ, false},
-    {"/sys/devices/system/cpu", READ, false},
-    {"/dev/null", READ | LANDLOCK_ACCESS_FS_WRITE_FILE, false},
-    {"/dev/zero", READ, false},
-    {"/dev/full", READ | LANDLOCK_ACCESS_FS_WRITE_FILE, false},
-    {"/dev/random", READ, false},
-    {"/dev/urandom", READ, false},
+    {"/usr", RUN, false, false},
+    {"/lib", RUN, false, false},
+    {"/lib32", RUN, false, false},
+    {"/lib64", RUN, false, false},
+    {"/bin", RUN, false, false},
+    {"/sbin", RUN, false, false},
+    {"/opt", RUN, false, false},
+    {"/nix/store", RUN, false, false},
+    {"/gnu/store", RUN, false, false},
+    {"/etc/ld.so.cache", READ, false, false},
+    {"/etc/ld.so.conf", READ, false, false},
+    {"/etc/ld.so.conf.d", READ, false, false},
+    {"/etc/ld.so.preload", READ, false, false},
+    {"/etc/alternatives", READ, false, false},
+    {"/etc/localtime", READ, false, false},
+    {"/etc/timezone", READ, false, false},
+    {"/etc/locale.alias", READ, false, false},
+    {"/etc/mime.types", READ, false, false},
+    {"/etc/ssl/openssl.cnf", READ, false, false},
+    {"/etc/fonts", READ, false, false},
+    {"/sys/devices/system/cpu", READ, false, false},
+    {"/dev/null", READ | LANDLOCK_ACCESS_FS_WRITE_FILE, false, false},
+    {"/dev/zero", READ, false, false},
+    {"/dev/full", READ | LANDLOCK_ACCESS_FS_WRITE_FILE, false, false},
+    {"/dev/random", READ, false, false},
+    {"/dev/urandom", READ, false, false},
 };
 
 static const tfc_sandbox_rule network_rules[] = {
-    {"/etc/resolv.conf", READ, false},     {"/etc/hosts", READ, false},
-    {"/etc/host.conf", READ, false},       {"/etc/nsswitch.conf", READ, false},
-    {"/etc/gai.conf", READ, false},        {"/etc/services", READ, false},
-    {"/etc/protocols", READ, false},       {"/etc/ssl/certs", READ, false},
-    {"/etc/ca-certificates", READ, false}, {"/etc/pki/tls/certs", READ, false},
-    {"/etc/pki/ca-trust", READ, false},
+    {"/etc/resolv.conf", READ, false, false},     {"/etc/hosts", READ, false, false},
+    {"/etc/host.conf", READ, false, false},       {"/etc/nsswitch.conf", READ, false, false},
+    {"/etc/gai.conf", READ, false, false},        {"/etc/services", READ, false, false},
+    {"/etc/protocols", READ, false, false},       {"/etc/ssl/certs", READ, false, false},
+    {"/etc/ca-certificates", READ, false, false}, {"/etc/pki/tls/certs", READ, false, false},
+    {"/etc/pki/ca-trust", READ, false, false},
 };
 
 static bool write_file(const char *path, const char *text)
@@ -93,6 +93,24 @@ static bool write_file(const char *path, const char *text)
     return done;
 }
 
+/* Everything but what may be changed: Landlock knows no right to change modes, owners and times. */
+static const char *make_read_only(const tfc_sandbox *sandbox)
+{
+    struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY}, changed = {.attr_clr = MOUNT_ATTR_RDONLY};
+    for (size_t i = 0; i < sandbox->n_rules; i++) {
+        const char *path = sandbox->rules[i].path;
+        if (sandbox->rules[i].changed && mount(path, path, NULL, MS_BIND | MS_REC, NULL) != 0)
+            return "bind a file that may be written";
+    }
+    if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &read_only, sizeof read_only) != 0)
+        return "make files read-only";
+    for (size_t i = 0; i < sandbox->n_rules; i++)
+        if (sandbox->rules[i].changed && syscall(SYS_mount_setattr, AT_FDCWD, sandbox->rules[i].path,
+                                                 AT_RECURSIVE, &changed, sizeof changed) != 0)
+            return "open a file that may be written";
+    return NULL;
+}
+
 /* The child of a clone into namespaces: one user that is mapped to itself, a scratch folder in memory, its
  * own /proc where the kernel gives one (not in a container that hides parts of its own). */
 const char *tfc_sandbox_enter_namespaces(const tfc_sandbox *sandbox, const char *scratch)
@@ -101,6 +119,8 @@ const char *tfc_sandbox_enter_namespaces(const tfc_sandbox *sandbox, const char 
     write_file("/proc/self/setgroups", "deny"); /* not there before Linux 3.19 */
     if (!write_file("/proc/self/uid_map", sandbox->uid_map)) return "map the user";
     if (!write_file("/proc/self/gid_map", sandbox->gid_map)) return "map the group";
+    const char *failed = make_read_only(sandbox);
+    if (failed) return failed;
     if (mount("scratch", scratch, "tmpfs", MS_NOSUID | MS_NODEV, sandbox->tmpfs_options) != 0)
         return "mount the scratch folder";
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0)
@@ -190,7 +210,7 @@ static bool put_rule(tfc_sandbox *sandbox, const char *path, uint64_t rights, bo
 {
     char *copy = tfc_arena_strndup(&sandbox->arena, path, strlen(path));
     if (!copy || sandbox->n_rules == sandbox->n_rules_capacity) return false;
-    sandbox->rules[sandbox->n_rules++] = (tfc_sandbox_rule){copy, rights, named};
+    sandbox->rules[sandbox->n_rules++] = (tfc_sandbox_rule){copy, rights, named, named && rights == CHANGE};
     return true;
 }
 
@@ -370,18 +390,19 @@ static tfc_status choose_layers(tfc_sandbox *sandbox, const tfc_program *program
     tfc_sandbox_info info = tfc_sandbox_get_info();
     bool strict = program->sandbox == TFC_SANDBOX_STRICT;
     const char *missing = !info.landlock_abi                ? "Landlock (Linux 5.13, in the list of lsm=)"
+                          : !info.seccomp                   ? "seccomp filters"
                           : strict && !info.namespaces      ? "unprivileged user namespaces"
-                          : strict && !info.seccomp         ? "seccomp"
                           : strict && info.landlock_abi < 6 ? "Landlock's ABI 6 (Linux 6.12)"
                                                             : NULL;
+    bool other = info.landlock_abi && info.seccomp;
     if (missing)
         return tfc_fail(err, TFC_EUNSUPPORTED,
                         "sandbox: this machine has no %s (`toolformer doctor` lists what it has); "
                         "\"sandbox\": \"%s\" in the manifest runs the program without it",
-                        missing, info.landlock_abi ? "best" : "none");
+                        missing, other ? "best" : "none");
     sandbox->landlock_abi = info.landlock_abi;
     sandbox->namespaces = info.namespaces;
-    return info.seccomp ? tfc_sandbox_make_filter(sandbox, err) : TFC_OK;
+    return tfc_sandbox_make_filter(sandbox, err);
 }
 
 tfc_status tfc_sandbox_prepare(tfc_sandbox *sandbox, const tfc_program *program, const char *path,

@@ -2,7 +2,7 @@
  *
  * Three layers, each of use alone:
  *   namespaces  own users, processes (whatever a program starts dies with it), mounts (a scratch folder in
- *               memory, its own /proc), message queues
+ *               memory, its own /proc, all else read-only), message queues
  *   Landlock    no file but those named, no TCP, no abstract sockets of others, no signals to others
  *   seccomp     no sockets but pairs, no ptrace, mounts, namespaces, keys, BPF, io_uring, …; without
  * namespaces no way out of the process group either, so that killing the group kills all Beside them always:
@@ -20,7 +20,8 @@
 typedef struct tfc_sandbox_rule {
     const char *path;
     uint64_t rights;
-    bool named; /* by the manifest: it must be there */
+    bool named;   /* by the manifest: it must be there */
+    bool changed; /* it may be */
 } tfc_sandbox_rule;
 
 typedef struct tfc_sandbox {

@@ -1,6 +1,7 @@
 /* The seccomp layer: system calls that no tool needs, refused with EPERM. It is a list of refusals on top of
  * Landlock and namespaces, not a list of what is allowed: programs differ too much for that. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -96,6 +97,20 @@ static int refuse_sockets(scmp_filter_ctx filter, bool network)
     return code;
 }
 
+/* Modes, owners, times and attributes of files: Landlock has no right for them. Times by descriptor are fine.
+ */
+static int refuse_modes(scmp_filter_ctx filter)
+{
+    int code =
+        refuse(filter, CALLS(SCMP_SYS(chmod), SCMP_SYS(fchmod), SCMP_SYS(fchmodat), 452 /* fchmodat2 */,
+                             SCMP_SYS(chown), SCMP_SYS(fchown), SCMP_SYS(lchown), SCMP_SYS(fchownat),
+                             SCMP_SYS(setxattr), SCMP_SYS(lsetxattr), SCMP_SYS(fsetxattr),
+                             SCMP_SYS(removexattr), SCMP_SYS(lremovexattr), SCMP_SYS(fremovexattr),
+                             SCMP_SYS(utime), SCMP_SYS(utimes), SCMP_SYS(futimesat)));
+    if (code == 0) code = seccomp_rule_add(filter, REFUSE, SCMP_SYS(utimensat), 1, SCMP_A1(SCMP_CMP_NE, 0));
+    return code;
+}
+
 /* What a process namespace makes harmless: signals and settings of others, leaving the group that is killed.
  */
 static int refuse_neighbours(scmp_filter_ctx filter)
@@ -109,6 +124,10 @@ static int refuse_neighbours(scmp_filter_ctx filter)
                                    SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam),
                                    SCMP_SYS(sched_setattr), SCMP_SYS(migrate_pages), SCMP_SYS(move_pages)));
     if (code == 0) code = refuse(filter, CALLS(SCMP_SYS(setpriority), SCMP_SYS(ioprio_set)));
+    /* A descriptor that sends signals to whom it is given to. */
+    static const unsigned owners[] = {F_SETOWN, F_SETOWN_EX, F_SETSIG};
+    for (size_t i = 0; i < sizeof owners / sizeof *owners && code == 0; i++)
+        code = seccomp_rule_add(filter, REFUSE, SCMP_SYS(fcntl), 1, SCMP_A1_32(SCMP_CMP_EQ, owners[i]));
     return code;
 }
 
@@ -139,6 +158,10 @@ tfc_status tfc_sandbox_make_filter(tfc_sandbox *sandbox, tfc_error *err)
     if (code == 0) code = refuse_terminals(filter);
     if (code == 0) code = refuse_sockets(filter, sandbox->network);
     if (code == 0 && !sandbox->namespaces) code = refuse_neighbours(filter);
+    if (code == 0 && !sandbox->namespaces) code = refuse_modes(filter);
+    /* Landlock knows this right since its version 3. */
+    if (code == 0 && !sandbox->namespaces && sandbox->landlock_abi < 3)
+        code = refuse(filter, CALLS(SCMP_SYS(truncate), SCMP_SYS(truncate64)));
     tfc_status status =
         code == 0 ? export_filter(filter, sandbox, err)
                   : tfc_fail(err, TFC_EUNSUPPORTED, "cannot make a seccomp filter: %s", strerror(-code));
