@@ -170,6 +170,23 @@ static void check_languages(doctor *self)
     tfc_text_free(pairs);
 }
 
+/* The layers that commands run in. */
+static void check_sandbox(doctor *self)
+{
+    tfc_sandbox_info info = tfc_sandbox_get_info();
+    char value[160] = "no Landlock";
+    if (info.landlock_abi) snprintf(value, sizeof value, "Landlock (version %d)", info.landlock_abi);
+    snprintf(value + strlen(value), sizeof value - strlen(value), ", %sseccomp, %snamespaces%s",
+             info.seccomp ? "" : "no ", info.namespaces ? "" : "no ", info.bubblewrap ? ", bubblewrap" : "");
+    say(self, "sandbox", value,
+        (!info.landlock_abi && !(info.bubblewrap && info.namespaces)) || !info.seccomp
+            ? "tools that are commands start with \"sandbox\": \"none\" only: Linux 5.13 or bubblewrap is "
+              "wanted"
+        : !info.namespaces
+            ? "commands run in the other layers; unprivileged user namespaces may be switched off"
+            : NULL);
+}
+
 /* The file system of a folder, or of the nearest one above it that is there. */
 static void check_disk(doctor *self, const char *name, const char *folder)
 {
@@ -212,13 +229,13 @@ static void check_program(doctor *self, const char *name, const char *remedy)
 int cmd_doctor(int argc, char **argv)
 {
     doctor self = {0};
-    const cli_usage usage = {.command = "doctor",
-                             .synopsis = "[options]",
-                             .text =
-                                 "Looks at the machine: processor, memory, model, tools, disk. A line each, "
-                                 "`ok` or `warn`\nwith a remedy. With --json: {\"name\",\"ok\",\"value\","
-                                 "\"remedy\"}.",
-                             .example = "toolformer doctor"};
+    const cli_usage usage = {
+        .command = "doctor",
+        .synopsis = "[options]",
+        .text = "Looks at the machine: processor, memory, model, tools, sandbox, disk. A line each, "
+                "`ok` or `warn`\nwith a remedy. With --json: {\"name\",\"ok\",\"value\","
+                "\"remedy\"}.",
+        .example = "toolformer doctor"};
     int exit_code;
     if (!cli_parse(&usage, &self.common, argc, argv, NULL, &exit_code)) return exit_code;
     char folder[3840];
@@ -226,6 +243,7 @@ int cmd_doctor(int argc, char **argv)
     check_memory(&self);
     check_model(&self);
     check_tools(&self);
+    check_sandbox(&self);
     check_languages(&self);
     if (model_folder(folder, sizeof folder)) check_disk(&self, "models", folder);
     check_disk(&self, "disk", ".");

@@ -56,6 +56,7 @@ typedef struct tfc_sandbox_info {
     int landlock_abi; /* 0: no Landlock */
     bool namespaces;  /* users and processes of their own, without privileges */
     bool seccomp;
+    bool bubblewrap; /* installed; it takes Landlock's place where there are namespaces */
 } tfc_sandbox_info;
 tfc_sandbox_info tfc_sandbox_get_info(void);
 

@@ -112,12 +112,27 @@ static void reset_signals(void)
         if (i != SIGKILL && i != SIGSTOP) sigaction(i, &fallback, NULL);
 }
 
+/* The program to come reads it: from its beginning, by a description of its own. */
+static bool hand_on(int fd)
+{
+    char path[32] = "/proc/self/fd/", digits[12];
+    size_t n = 14, n_digits = 0;
+    for (int rest = fd; rest > 0 || n_digits == 0; rest /= 10) digits[n_digits++] = (char)('0' + rest % 10);
+    while (n_digits > 0) path[n++] = digits[--n_digits];
+    int own = open(path, O_RDONLY | O_CLOEXEC);
+    if (own == TFC_SANDBOX_FILTER_FD) return fcntl(own, F_SETFD, 0) == 0;
+    return own >= 0 && dup2(own, TFC_SANDBOX_FILTER_FD) >= 0;
+}
+
 static const char *enter(launch *self)
 {
     const tfc_program *program = self->program;
     if (setsid() < 0) return "make a session";
     if (dup2(self->in, 0) < 0 || dup2(self->out, 1) < 0 || dup2(self->err, 2) < 0) return "set up the pipes";
-    if (syscall(SYS_close_range, 3, ~0U, 0) != 0) return "close descriptors";
+    bool handed_on = self->sandbox->filter_fd >= 0;
+    if (handed_on && !hand_on(self->sandbox->filter_fd)) return "hand the filter on";
+    if (syscall(SYS_close_range, handed_on ? TFC_SANDBOX_FILTER_FD + 1 : 3, ~0U, 0) != 0)
+        return "close descriptors";
     /* The first to go where memory is short; refused where the host is to be spared itself, which is fine. */
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0 && write(fd, "1000", 4) < 4) errno = 0;
@@ -214,7 +229,15 @@ static tfc_status start_in(tfc_process *process, const tfc_launcher *launcher, c
                    .in = pipes[0][0],
                    .out = pipes[1][1],
                    .err = pipes[2][1]};
+    char **wrapped = NULL;
+    if (launcher->sandbox.bubblewrap) {
+        wrapped = tfc_sandbox_wrap(&launcher->sandbox, launcher->path, scratch, argv);
+        if (!wrapped) status = tfc_fail_memory(err, "arguments");
+        self.path = launcher->sandbox.bubblewrap;
+        self.argv = wrapped;
+    }
     if (status == TFC_OK) status = fork_program(&self, process, err);
+    tfc_free(wrapped);
     tfc_free(environment);
     return status;
 }

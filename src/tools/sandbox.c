@@ -193,15 +193,17 @@ const char *tfc_sandbox_enter(const tfc_sandbox *sandbox, const char *scratch)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return "set no_new_privs";
     if (sandbox->landlock_abi) failed = enter_landlock(sandbox, scratch);
     if (!failed && (sandbox->landlock_abi || sandbox->namespaces)) failed = drop_capabilities();
-    if (failed || !sandbox->filter) return failed;
+    if (failed || !sandbox->filter || sandbox->bubblewrap) return failed;
     const struct sock_fprog program = {.len = (unsigned short)sandbox->n_filter, .filter = sandbox->filter};
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0 ? NULL : "enter seccomp";
 }
 
 void tfc_sandbox_release(tfc_sandbox *sandbox)
 {
+    if (sandbox->filter_fd >= 0) close(sandbox->filter_fd);
+    tfc_free(sandbox->bubblewrap);
     tfc_arena_release(&sandbox->arena);
-    *sandbox = (tfc_sandbox){0};
+    *sandbox = (tfc_sandbox){.filter_fd = -1};
 }
 
 /* ---- preparing ---- */
@@ -360,6 +362,8 @@ static bool probe_namespaces(void)
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+static const char *const bubblewrap_argv[] = {"bwrap", NULL};
+static const tfc_program bubblewrap = {.argv = bubblewrap_argv, .n_argv = 1};
 static tfc_sandbox_info machine;
 static pthread_once_t machine_once = PTHREAD_ONCE_INIT;
 
@@ -368,6 +372,9 @@ static void probe_machine(void)
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     machine.landlock_abi = abi > 0 ? (int)abi : 0;
     machine.namespaces = probe_namespaces();
+    char *path;
+    machine.bubblewrap = tfc_program_locate(&bubblewrap, &path, NULL) == TFC_OK;
+    tfc_free(path);
     /* A bad address is the answer of a kernel that knows filters. */
     machine.seccomp = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) != 0 && errno == EFAULT;
 }
@@ -389,26 +396,29 @@ static tfc_status choose_layers(tfc_sandbox *sandbox, const tfc_program *program
     if (program->sandbox == TFC_SANDBOX_NONE) return TFC_OK;
     tfc_sandbox_info info = tfc_sandbox_get_info();
     bool strict = program->sandbox == TFC_SANDBOX_STRICT;
-    const char *missing = !info.landlock_abi                ? "Landlock (Linux 5.13, in the list of lsm=)"
+    bool wrapped = !strict && !info.landlock_abi && info.namespaces && info.bubblewrap;
+    const char *missing = !info.landlock_abi && !wrapped
+                              ? "Landlock (Linux 5.13, in the list of lsm=) and no usable bubblewrap"
                           : !info.seccomp                   ? "seccomp filters"
                           : strict && !info.namespaces      ? "unprivileged user namespaces"
                           : strict && info.landlock_abi < 6 ? "Landlock's ABI 6 (Linux 6.12)"
                                                             : NULL;
-    bool other = info.landlock_abi && info.seccomp;
+    bool other = strict && info.seccomp && info.landlock_abi;
     if (missing)
         return tfc_fail(err, TFC_EUNSUPPORTED,
                         "sandbox: this machine has no %s (`toolformer doctor` lists what it has); "
                         "\"sandbox\": \"%s\" in the manifest runs the program without it",
                         missing, other ? "best" : "none");
     sandbox->landlock_abi = info.landlock_abi;
-    sandbox->namespaces = info.namespaces;
+    sandbox->namespaces = info.namespaces && !wrapped;
+    if (wrapped && tfc_program_locate(&bubblewrap, &sandbox->bubblewrap, err) != TFC_OK) return TFC_ENOTFOUND;
     return tfc_sandbox_make_filter(sandbox, err);
 }
 
 tfc_status tfc_sandbox_prepare(tfc_sandbox *sandbox, const tfc_program *program, const char *path,
                                tfc_error *err)
 {
-    *sandbox = (tfc_sandbox){.network = program->network};
+    *sandbox = (tfc_sandbox){.network = program->network, .filter_fd = -1};
     put_maps(sandbox, program->file_bytes);
     tfc_status status = choose_layers(sandbox, program, err);
     if (status == TFC_OK && !put_rules(sandbox, program, path)) status = tfc_fail_memory(err, "a sandbox");

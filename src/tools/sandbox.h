@@ -32,6 +32,8 @@ typedef struct tfc_sandbox {
     size_t n_rules, n_rules_capacity;
     struct sock_filter *filter; /* [n_filter]; NULL: this layer is not used */
     size_t n_filter;
+    char *bubblewrap; /* its path, where it takes Landlock's place; else NULL */
+    int filter_fd;    /* the filter for it; else -1 */
     char uid_map[64], gid_map[64];
     char tmpfs_options[80];
     tfc_arena arena;
@@ -54,6 +56,13 @@ const char *tfc_sandbox_enter(const tfc_sandbox *sandbox, const char *scratch);
 
 /* Test hook: the machine is taken to have these layers (no others than it has). Not thread-safe. */
 void tfc_sandbox_pretend(const tfc_sandbox_info *info);
+
+/* sandbox_bubblewrap.c: the command line of bubblewrap that runs this one; the list is the caller's
+ * (tfc_free), its texts are borrowed. NULL: out of memory. It reads the filter from the descriptor of this
+ * number. */
+enum { TFC_SANDBOX_FILTER_FD = 3 };
+#define TFC_SANDBOX_FILTER_TEXT "3"
+char **tfc_sandbox_wrap(const tfc_sandbox *sandbox, const char *path, const char *scratch, char *const *argv);
 
 /* sandbox_filter.c: the seccomp program for these layers. */
 tfc_status tfc_sandbox_make_filter(tfc_sandbox *sandbox, tfc_error *err);

@@ -131,6 +131,11 @@ static int refuse_neighbours(scmp_filter_ctx filter)
     return code;
 }
 
+static bool own_processes(const tfc_sandbox *sandbox)
+{
+    return sandbox->namespaces || sandbox->bubblewrap;
+}
+
 /* libseccomp writes its program to a descriptor only. */
 static tfc_status export_filter(scmp_filter_ctx context, tfc_sandbox *sandbox, tfc_error *err)
 {
@@ -144,7 +149,9 @@ static tfc_status export_filter(scmp_filter_ctx context, tfc_sandbox *sandbox, t
     }
     if (status == TFC_OK && pread(fd, sandbox->filter, (size_t)n, 0) != n)
         status = tfc_fail_errno(err, "cannot read a seccomp filter");
-    if (fd >= 0) close(fd);
+    bool handed_on = status == TFC_OK && sandbox->bubblewrap && lseek(fd, 0, SEEK_SET) == 0;
+    if (handed_on) sandbox->filter_fd = fd;
+    if (fd >= 0 && !handed_on) close(fd);
     return status;
 }
 
@@ -157,10 +164,10 @@ tfc_status tfc_sandbox_make_filter(tfc_sandbox *sandbox, tfc_error *err)
     if (code == 0) code = refuse_namespaces(filter);
     if (code == 0) code = refuse_terminals(filter);
     if (code == 0) code = refuse_sockets(filter, sandbox->network);
-    if (code == 0 && !sandbox->namespaces) code = refuse_neighbours(filter);
-    if (code == 0 && !sandbox->namespaces) code = refuse_modes(filter);
+    if (code == 0 && !own_processes(sandbox)) code = refuse_neighbours(filter);
+    if (code == 0 && !own_processes(sandbox)) code = refuse_modes(filter);
     /* Landlock knows this right since its version 3. */
-    if (code == 0 && !sandbox->namespaces && sandbox->landlock_abi < 3)
+    if (code == 0 && !own_processes(sandbox) && sandbox->landlock_abi < 3)
         code = refuse(filter, CALLS(SCMP_SYS(truncate), SCMP_SYS(truncate64)));
     tfc_status status =
         code == 0 ? export_filter(filter, sandbox, err)

@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "base/utf8.h"
 #include "hostile.h"
+#include "toolformer/calls.h"
 
 enum { CALLERS = 20, MANY = 1000 };
 
@@ -189,6 +191,36 @@ static void test_many_lines(void **state)
               "\"argv\": [\"" LINES "\", \"log\", \"%s/log\"]");
 }
 
+/* Whatever a result holds, the text that it is put into has one call, from its bracket to its own. */
+static void test_results_are_harmless(void **state)
+{
+    (void)state;
+    static const char *const deeds[] = {"bracket", "newlines", "invalid utf-8", "escaped nul"};
+    static const char *const names[] = {"T", "Calculator"};
+    hostile self;
+    tfc_error err;
+    tfc_error_init(&err);
+    assert_int_equal(hostile_open(&self, "\"mode\": \"lines\", \"argv\": [\"" LINES "\"]", PATIENT_MS, &err),
+                     TFC_OK);
+    for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
+        char *result, text[400];
+        assert_int_equal(tfc_tool_call(&self.tool, deeds[i], NULL, &result, &err), TFC_OK);
+        char *head = tfc_call_print_head("T", "x"), *tail = tfc_call_print_tail(result, 200);
+        snprintf(text, sizeof text, "%s%s", head, tail);
+        tfc_call_span span;
+        size_t n = strlen(text);
+        assert_true(tfc_calls_scan(text, n, 0, names, 2, &span));
+        assert_int_equal(span.begin, 0);
+        assert_int_equal(span.end, n);
+        for (size_t j = 0; j < n; j++) assert_true((unsigned char)text[j] >= ' ');
+        assert_true(tfc_utf8_valid(text, n, NULL));
+        tfc_text_free(result);
+        tfc_text_free(head);
+        tfc_text_free(tail);
+    }
+    hostile_close(&self);
+}
+
 /* The host is killed while a call runs: what the call started goes with it. */
 static void test_host_dies(const char *backend, const char *args)
 {
@@ -233,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_out_of_order),
         cmocka_unit_test(test_many_argv),
         cmocka_unit_test(test_many_lines),
+        cmocka_unit_test(test_results_are_harmless),
         cmocka_unit_test(test_host_dies_argv),
         cmocka_unit_test(test_host_dies_lines),
     };
