@@ -69,6 +69,10 @@ cat <<'TEXT'
 *TOOLFORMER_HOME*
 	The folder of models and caches; default _~/.local/share/toolformer_.
 
+*TOOLFORMER_INDEX*
+	The index that WikiSearch and QA search, and *index build* writes without --out; default
+	_search/wiki.db_ in TOOLFORMER_HOME.
+
 *TFC_CPU*
 	The kernel path: ref, avx2 or avx512; default the best that the machine has.
 
