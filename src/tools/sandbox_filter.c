@@ -12,6 +12,9 @@
 
 #include "tools/sandbox.h"
 
+/* The comparison macros of libseccomp leave a field out on purpose. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 #define REFUSE SCMP_ACT_ERRNO(EPERM)
 #define CALLS(...) ((const int[]){__VA_ARGS__, -1})
 #ifndef CLONE_NEWTIME
