@@ -11,6 +11,7 @@
 
 #include "tools/answer.h"
 #include "tools/manifest.h"
+#include "tools/sandbox.h"
 
 static tfc_arena arena;
 static tfc_tool tool;
@@ -127,6 +128,33 @@ static void test_program_missing(void **state)
     release();
 }
 
+/* A program is not started where the layers that its manifest wants are missing. */
+static void expect_refused(const char *sandbox, tfc_sandbox_info info, const char *expected)
+{
+    char backend[200], *result;
+    tfc_sandbox_info machine = tfc_sandbox_get_info();
+    snprintf(backend, sizeof backend, "{\"type\": \"command\", \"argv\": [\"true\"], \"sandbox\": \"%s\"}",
+             sandbox);
+    assert_int_equal(read_backend(backend), TFC_OK);
+    tfc_sandbox_pretend(&info);
+    assert_int_equal(tfc_tool_call(&tool, "x", NULL, &result, &err), TFC_EUNSUPPORTED);
+    tfc_sandbox_pretend(&machine);
+    if (!strstr(err.message, expected)) fail_msg("'%s'", err.message);
+    release();
+}
+
+static void test_sandbox_missing(void **state)
+{
+    (void)state;
+    expect_refused("best", (tfc_sandbox_info){0}, "no Landlock");
+    expect_refused("best", (tfc_sandbox_info){.landlock_abi = 7, .namespaces = true}, "no seccomp filters");
+    expect_refused("best", (tfc_sandbox_info){.seccomp = true, .bubblewrap = true}, "no Landlock");
+    expect_refused("strict", (tfc_sandbox_info){.landlock_abi = 7, .seccomp = true},
+                   "no unprivileged user namespaces");
+    expect_refused("strict", (tfc_sandbox_info){.landlock_abi = 5, .seccomp = true, .namespaces = true},
+                   "ABI 6");
+}
+
 static void test_repair(void **state)
 {
     (void)state;
@@ -145,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_bad_manifests),
         cmocka_unit_test(test_program_missing),
         cmocka_unit_test(test_repair),
+        cmocka_unit_test(test_sandbox_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
