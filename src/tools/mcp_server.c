@@ -9,7 +9,7 @@
 
 #include "tools/http_client.h"
 
-enum { PROBE_MS = 3000, PAGES_MAX = 200, TOOLS_MAX = 10000, VERSION_BYTES = 32 };
+enum { PROBE_MS = 3000, START_MS = 60000, PAGES_MAX = 200, TOOLS_MAX = 10000, VERSION_BYTES = 32 };
 
 const char *const tfc_mcp_server_keys[] = {"argv",      "files",   "network",     "sandbox",
                                            "memory_mb", "file_mb", "url",         "max_processes",
@@ -38,6 +38,8 @@ struct tfc_mcp_server {
     pthread_mutex_t starting; /* held while one thread starts it */
     tfc_launcher *launcher;   /* guarded by `starting` */
     bool legacy;              /* known to be; guarded by `starting` */
+    tfc_mcp_link *slow;       /* a program that had not answered when its first caller's time was up */
+    int64_t slow_until;       /* when it is given up */
     pthread_mutex_t mutex;    /* guards `current` */
     connection *current;
 };
@@ -112,6 +114,7 @@ static void server_free(tfc_mcp_server *s)
         s->current->link->type->free(s->current->link);
         tfc_free(s->current);
     }
+    if (s->slow) s->slow->type->free(s->slow);
     tfc_launcher_free(s->launcher);
     pthread_mutex_destroy(&s->mutex);
     pthread_mutex_destroy(&s->starting);
@@ -201,9 +204,22 @@ void tfc_mcp_server_hide(const tfc_mcp_server *server, char *text)
     if (server->url) tfc_http_hide_secrets(&server->headers, text);
 }
 
+/* A program that is slow to start goes on starting between the calls that wait for it. */
+static tfc_mcp_link *take_slow(tfc_mcp_server *s)
+{
+    tfc_mcp_link *link = s->slow;
+    s->slow = NULL;
+    if (!link || (!link->type->broken(link) && tfc_clock_ns() < s->slow_until)) return link;
+    link->type->free(link);
+    return NULL;
+}
+
 static tfc_status link_create(tfc_mcp_server *s, tfc_mcp_link **link, tfc_error *err)
 {
     tfc_status status = TFC_OK;
+    *link = take_slow(s);
+    if (*link) return TFC_OK;
+    s->slow_until = tfc_clock_ns() + START_MS * (int64_t)1000000;
     if (s->url) {
         status = tfc_http_variables_set(&s->headers, err);
         *link = status == TFC_OK ? tfc_mcp_http_create(s->name, s->url, s->ca_file, &s->headers, err) : NULL;
@@ -350,7 +366,10 @@ static tfc_status make_connection(tfc_mcp_server *s, int64_t deadline_ns, connec
     c->modern = found == ERA_MODERN;
     if (c->modern) snprintf(c->version, sizeof c->version, "%s", TFC_MCP_MODERN);
     if (status == TFC_OK || !c->link) return status;
-    c->link->type->free(c->link);
+    if (status == TFC_ETIMEOUT && !s->url)
+        s->slow = c->link;
+    else
+        c->link->type->free(c->link);
     c->link = NULL;
     return status;
 }

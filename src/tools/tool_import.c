@@ -12,7 +12,7 @@
 #include "tools/manifest.h"
 #include "tools/mcp_server.h"
 
-enum { WORDS_MAX = 64, DEADLINE_MS = 60000, TEXT_BYTES = 300, NAME_BYTES = 64 };
+enum { WORDS_MAX = 64, DEADLINE_MS = 60000, START_DEADLINE_MS = 30000, TEXT_BYTES = 300, NAME_BYTES = 64 };
 
 /* The next word of a command line, unquoted into `out` (as long as the rest). False: there is none. */
 static bool next_word(const char **at, char *out)
@@ -225,6 +225,10 @@ static tfc_json *make_manifest(const char *name, const char *about, tfc_json *sc
         json_object_object_add(m, "demonstrations", json_object_get(list));
         add(m, "_cache", "forever: for tools whose answers do not change; run: within one run; never.");
         add(m, "cache", "run");
+        if (json_object_object_get_ex(backend, "argv", NULL)) {
+            add(m, "_deadline_ms", "Of one call. The first one waits for the server's start too.");
+            json_object_object_add(m, "deadline_ms", json_object_new_int(START_DEADLINE_MS));
+        }
         json_object_object_add(m, "backend", json_object_get(backend));
     }
     tfc_buffer_release(&instruction);

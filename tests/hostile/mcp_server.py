@@ -6,7 +6,7 @@
 
 MODE: modern, legacy, mute (a legacy one that answers nothing it does not know), frail (one that ends on what it
 does not know), strange (a version nobody knows), chatty (log lines on stdout), future (modern, of later
-versions only), 2024 (the first revision). What tool `echo` does is chosen by its text, see `misbehave`."""
+versions only), 2024 (the first revision), sleepy (modern, slow to start). What tool `echo` does is chosen by its text, see `misbehave`."""
 import json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -182,6 +182,9 @@ def stdio(mode):
             out.write(m if isinstance(m, bytes) else json.dumps(m).encode() + b"\n")
             out.flush()
 
+    if mode == "sleepy":
+        time.sleep(2)
+        mode = "modern"
     if mode == "chatty":
         send(b"Starting up ...\n\nlistening\n")
     session = Session(mode, send)

@@ -243,6 +243,19 @@ static void test_no_server(void **state)
     }
 }
 
+/* A program that needs longer to start than its first caller has goes on starting. */
+static void test_slow_start(void **state)
+{
+    (void)state;
+    tfc_arena arena = {0};
+    tfc_tool tool;
+    open_tool(&tool, &arena, false, "sleepy", "echo");
+    expect(&tool, "x", 500, TFC_ETIMEOUT, "deadline");
+    usleep(2500000);
+    expect(&tool, "awake", 1500, TFC_OK, "awake");
+    close_tool(&tool, &arena);
+}
+
 enum { THREADS = 20, CALLS = 50 };
 
 static void *call_many(void *context)
@@ -334,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_refused),     cmocka_unit_test(test_stdio),
         cmocka_unit_test(test_http),        cmocka_unit_test(test_no_server),
         cmocka_unit_test(test_many),        cmocka_unit_test(test_dies_under_many),
+        cmocka_unit_test(test_slow_start),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
