@@ -6,6 +6,8 @@
  *
  * param_headers are the tool's x-mcp-header annotations: arguments that HTTP repeats in Mcp-Param-… headers.
  */
+#include <stdatomic.h>
+
 #include "tools/args_json.h"
 #include "tools/backend.h"
 #include "tools/http_client.h"
@@ -22,6 +24,7 @@ typedef struct mcp_backend {
     const char **header; /* [n_headers] names, and the arguments that they repeat */
     const char **header_argument;
     size_t n_headers;
+    atomic_bool known; /* the server has the tool: it is asked once */
 } mcp_backend;
 
 static const char *copy(tfc_arena *arena, const char *text)
@@ -101,13 +104,14 @@ static void mcp_close(tfc_tool *tool)
     tool->state = NULL;
 }
 
-/* The server starts and has the tool. */
+/* The server starts and has the tool. A server that was ended since is started by the call. */
 static tfc_status mcp_prepare(const tfc_tool *tool, tfc_error *err)
 {
-    const mcp_backend *b = tool->state;
+    mcp_backend *b = tool->state;
+    if (atomic_load(&b->known)) return TFC_OK;
+    int64_t ms = tool->limits.deadline_ms > 0 ? tool->limits.deadline_ms : PREPARE_MS;
     tfc_json *tools;
-    tfc_status status =
-        tfc_mcp_server_tools(b->server, tfc_clock_ns() + PREPARE_MS * (int64_t)1000000, &tools, err);
+    tfc_status status = tfc_mcp_server_tools(b->server, tfc_clock_ns() + ms * 1000000, &tools, err);
     if (status != TFC_OK) return status;
     bool found = false;
     for (size_t i = 0; i < json_object_array_length(tools) && !found; i++) {
@@ -119,6 +123,7 @@ static tfc_status mcp_prepare(const tfc_tool *tool, tfc_error *err)
                 strcmp(name, b->tool) == 0;
     }
     json_object_put(tools);
+    if (found) atomic_store(&b->known, true);
     return found ? TFC_OK
                  : tfc_fail(err, TFC_ENOTFOUND, "%s has no tool '%.80s'; `toolformer tool import` lists them",
                             tfc_mcp_server_name(b->server), b->tool);
