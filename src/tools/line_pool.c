@@ -94,11 +94,11 @@ static void end_process(worker *w, bool by_itself, char *how, size_t n_how)
 
 /* The process is of no more use. reason: "was killed because …"; NULL: it ended by itself. Its calls fail, or
  * are sent once more where another one can be to blame: one that shared the process, or that it answered
- * before. */
+ * before and goes on about. */
 static void give_up(tfc_line_pool *pool, worker *w, const char *reason)
 {
     char how[HOW_BYTES];
-    bool innocent = w->n_calls > 1 || (w->answered > 0 && !reason);
+    bool innocent = w->n_calls > 1 || w->answered > 0;
     end_process(w, !reason, how, sizeof how);
     for (line_call *call = pool->calls, *next; call; call = next) {
         next = call->next;
