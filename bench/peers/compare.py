@@ -94,8 +94,8 @@ def first_token(kind, operand, threads, turns):
     seconds, others = {"ours": [], "theirs": []}, Others()
     for _ in range(turns + 1):  # the first fills the page cache
         start = time.perf_counter()
-        subprocess.run([OUT / "lib" / "toolformer", "generate", "--model", path, "--tools", "none", "--operand", operand,
-                        "--max-tokens", "1", "--temperature", "0", "--threads", str(threads), "--quiet", PROMPT],
+        subprocess.run([OUT / "lib" / "toolformer", "generate", "--model", path, "--tools", "none",
+                        *(["--weights", "stored"] if operand == "stored" else ["--operand", operand]), "--max-tokens", "1", "--temperature", "0", "--threads", str(threads), "--quiet", PROMPT],
                        capture_output=True, check=True)
         seconds["ours"].append(time.perf_counter() - start)
         out = subprocess.run([sys.executable, HERE / "first_token.py", path, str(threads), PROMPT],
@@ -148,7 +148,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--works", default=",".join(works.TITLES))
     parser.add_argument("--types", default="BF16", help=f"of the peer's weights: {','.join(TYPES)}")
-    parser.add_argument("--operand", default="bf16", help="of our packed weights")
+    parser.add_argument("--operand", default="bf16", help="of our packed weights; stored: the file's own blocks")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--more", action="store_true", help="after the turns that the file has")
     parser.add_argument("--threads", type=int, default=2)

@@ -28,7 +28,9 @@ peer *peer_open(const char *path, const char *operand, int threads)
     peer *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     tfc_model_params model = tfc_model_params_default();
-    model.operand = operand;
+    bool stored = operand && strcmp(operand, "stored") == 0; /* the file's own blocks, bf16 products */
+    model.operand = stored ? NULL : operand;
+    if (stored) model.weights = "stored";
     model.n_threads = threads;
     tfc_session_params session = tfc_session_params_default();
     session.n_threads = threads;
