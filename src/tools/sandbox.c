@@ -337,7 +337,7 @@ static void put_maps(tfc_sandbox *sandbox, int64_t scratch_bytes)
 static int probe_child(void *context)
 {
     const tfc_sandbox *probe = context;
-    _exit(tfc_sandbox_enter_namespaces(probe, "/tmp") == NULL ? 0 : 1);
+    return tfc_sandbox_enter_namespaces(probe, "/tmp") == NULL ? 0 : 1;
 }
 
 /* By trying: whether a user may make namespaces is decided by the kernel's settings, by the container, by

@@ -8,7 +8,11 @@
 #include "tools/tool.h"
 
 enum { BYTES = 1000 };
+#if defined(__SANITIZE_ADDRESS__)
+static const int64_t limit_ns = 10000000; /* a tenth of the speed */
+#else
 static const int64_t limit_ns = 1000000;
+#endif
 
 typedef struct input {
     tfc_random random;
