@@ -739,11 +739,11 @@ tfc_status tfc_exp_file_read(tfc_exp_file *file, const char *path, const char *d
     file->path = keep(&r, path);
     const char *slash = strrchr(path, '/');
     r.folder = slash ? tfc_arena_strndup(&file->arena, path, slash > path ? (size_t)(slash - path) : 1) : ".";
-    if (!file->path || !r.folder) return tfc_fail_memory(err, path);
-    tfc_json *json = tfc_json_parse_file(path, 1 << 20, err);
-    if (!json) return err->status;
-    tfc_status status = read_file(&r, json, err);
-    if (status != TFC_OK) tfc_error_prefix(err, "'%s'", path);
+    tfc_status status = file->path && r.folder ? TFC_OK : tfc_fail_memory(err, path);
+    tfc_json *json = status == TFC_OK ? tfc_json_parse_file(path, 1 << 20, err) : NULL;
+    if (!json && status == TFC_OK) status = err->status;
+    if (json) status = read_file(&r, json, err);
+    if (json && status != TFC_OK) tfc_error_prefix(err, "'%s'", path);
     json_object_put(json);
     if (status != TFC_OK) tfc_exp_file_release(file);
     return status;
