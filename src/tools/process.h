@@ -7,8 +7,8 @@
 #define TFC_TOOLS_PROCESS_H
 
 #include <sys/types.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "tools/program.h"
 
 typedef struct tfc_launcher tfc_launcher;
@@ -57,18 +57,5 @@ tfc_status tfc_process_run(const tfc_launcher *launcher, char *const *argv, cons
 
 /* "exited with status 3", "was killed by signal 11 (Segmentation fault)". */
 void tfc_process_describe(int wait_status, char *out, size_t n);
-
-static inline int64_t tfc_monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-/* For poll: milliseconds until then, rounded up; 0 when it has passed. */
-static inline int tfc_milliseconds_until(int64_t deadline_ns)
-{
-    int64_t left = (deadline_ns - tfc_monotonic_ns() + 999999) / 1000000;
-    return left < 0 ? 0 : left > 1000000 ? 1000000 : (int)left;
-}
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "toolformer/runner.h"
 #include "tools/backend.h"
 #include "tools/recording.h"
@@ -77,6 +78,5 @@ tfc_status tfc_tool_attempt(const tfc_tool *tool, const char *args, const tfc_to
 bool tfc_tool_may_retry(const tfc_tool *tool, tfc_status status, int attempts);
 /* The pause before the attempt that follows so many. */
 int64_t tfc_tool_backoff_ns(const tfc_tool *tool, int attempts);
-int64_t tfc_monotonic_ns(void);
 
 #endif

@@ -1,14 +1,5 @@
 /* A call as one tool's business: its deadline, and what may be tried again. */
-#include <time.h>
-
 #include "tools/runner_inside.h"
-
-int64_t tfc_monotonic_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 tfc_status tfc_tool_attempt(const tfc_tool *tool, const char *args, const tfc_tool_context *context,
                             char **result, tfc_error *err)
