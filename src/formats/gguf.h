@@ -14,7 +14,7 @@ tfc_gguf *tfc_gguf_open(const char *path, tfc_error *err);
 tfc_gguf *tfc_gguf_open_memory(const void *bytes, size_t n, const char *what, tfc_error *err);
 void tfc_gguf_close(tfc_gguf *gguf);
 void tfc_gguf_drop_pages(const tfc_gguf *gguf); /* see tfc_file_map_drop_pages */
-size_t tfc_gguf_bytes(const tfc_gguf *gguf); /* of the whole file */
+size_t tfc_gguf_bytes(const tfc_gguf *gguf);    /* of the whole file */
 const tfc_tensor_set *tfc_gguf_tensors(const tfc_gguf *gguf);
 
 /* Metadata. found = NULL: a missing key is an error that names it; else *found tells. A value of another kind

@@ -46,16 +46,9 @@ const tfc_backend_type tfc_backend_datecalc = {
     .name = "builtin:datecalc", .call = datecalc_call, .pure = true, .enumerate = tfc_datecalc_enumerate};
 
 static const tfc_backend_type *const types[] = {
-    &tfc_backend_calculator,
-    &tfc_backend_calendar,
-    &tfc_backend_datecalc,
-    &tfc_backend_wikisearch,
-    &tfc_backend_qa,
-    &tfc_backend_command,
-    &tfc_backend_function,
-    &tfc_backend_http,
-    &tfc_backend_mcp,
-    &tfc_backend_mt,
+    &tfc_backend_calculator, &tfc_backend_calendar, &tfc_backend_datecalc, &tfc_backend_wikisearch,
+    &tfc_backend_qa,         &tfc_backend_command,  &tfc_backend_function, &tfc_backend_http,
+    &tfc_backend_mcp,        &tfc_backend_mt,
 };
 
 const tfc_backend_type *tfc_backend_find(const char *name, char *known, size_t n_known)

@@ -170,7 +170,8 @@ static tfc_status read_word_or_pattern(tfc_manifest *m, const char *key, const c
 static tfc_status read_choices(tfc_manifest *m)
 {
     static const char *const heuristics[] = {"none", "calculator", "calendar", "mt", NULL};
-    static const char *const places[] = {"any", "numbers", "dates", "dates_and_numbers", "after_foreign", NULL};
+    static const char *const places[] = {"any",           "numbers", "dates", "dates_and_numbers",
+                                         "after_foreign", NULL};
     int heuristic = TFC_HEURISTIC_NONE, place = TFC_PLACES_ANY;
     tfc_json *args;
     tfc_status status = tfc_json_get_object(m->root, "args", &args, NULL, m->err);

@@ -14,9 +14,9 @@
     "(x)] b\"}], \"retry_backoff_ms\": "                                                                     \
     "1, \"deadline_ms\": 200"
 static const char plain[] = MANIFEST("Own", "}") ", \"backend\": \"function\"}";
-static const char typed[] = MANIFEST("Own",
-                                     ", \"schema\": {\"type\": \"object\", \"properties\": {\"q\": "
-                                     "{\"type\": \"string\"}}}}") ", \"backend\": {\"type\": \"function\"}}";
+static const char typed[] =
+    MANIFEST("Own", ", \"schema\": {\"type\": \"object\", \"properties\": {\"q\": "
+                    "{\"type\": \"string\"}}}}") ", \"backend\": {\"type\": \"function\"}}";
 
 static atomic_int n_calls;
 
