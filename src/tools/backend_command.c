@@ -17,7 +17,7 @@ enum { OUTPUT_BYTES_MAX = (1 << 20) + (1 << 16), DEADLINE_MS = 10000, ARGUMENT_B
 typedef struct command {
     tfc_program program;
     bool lines;
-    size_t placeholder; /* the element of argv that holds {args}; n_argv: none does */
+    size_t args_at; /* the element of argv that holds {args}; n_argv: none does */
     int64_t processes, in_flight;
     pthread_mutex_t lock;   /* over what follows */
     tfc_launcher *launcher; /* NULL until a call or `prepare` needs it */
@@ -42,14 +42,14 @@ static tfc_status read_mode(command *self, tfc_json *json, tfc_error *err)
 static tfc_status find_placeholder(command *self, tfc_error *err)
 {
     const tfc_program *program = &self->program;
-    self->placeholder = program->n_argv;
+    self->args_at = program->n_argv;
     for (size_t i = 0; i < program->n_argv; i++) {
         const char *at = strstr(program->argv[i], "{args}");
         if (!at) continue;
-        if (i == 0 || self->lines || self->placeholder < program->n_argv || strstr(at + 1, "{args}"))
+        if (i == 0 || self->lines || self->args_at < program->n_argv || strstr(at + 1, "{args}"))
             return tfc_fail(err, TFC_EFORMAT,
                             "argv[%zu]: {args} may stand once, behind the program, in mode argv only", i);
-        self->placeholder = i;
+        self->args_at = i;
     }
     return TFC_OK;
 }
@@ -111,15 +111,15 @@ static tfc_status fill_argv(const command *self, const char *args, char ***out, 
     size_t n = program->n_argv, n_args = strlen(args), n_word = 0;
     if (n_args > ARGUMENT_BYTES_MAX)
         return tfc_fail(err, TFC_ENORESULT, "arguments of more than %d bytes", ARGUMENT_BYTES_MAX);
-    if (self->placeholder < n) n_word = strlen(program->argv[self->placeholder]) + n_args + 1;
+    if (self->args_at < n) n_word = strlen(program->argv[self->args_at]) + n_args + 1;
     char **argv = tfc_alloc((n + 1) * sizeof *argv + n_word, 1);
     if (!argv) return tfc_fail_memory(err, "arguments");
     for (size_t i = 0; i < n; i++) argv[i] = (char *)(uintptr_t)program->argv[i];
     argv[n] = NULL;
     if (n_word) {
-        const char *word = program->argv[self->placeholder], *at = strstr(word, "{args}");
-        argv[self->placeholder] = (char *)(argv + n + 1);
-        snprintf(argv[self->placeholder], n_word, "%.*s%s%s", (int)(at - word), word, args, at + 6);
+        const char *word = program->argv[self->args_at], *at = strstr(word, "{args}");
+        argv[self->args_at] = (char *)(argv + n + 1);
+        snprintf(argv[self->args_at], n_word, "%.*s%s%s", (int)(at - word), word, args, at + 6);
     }
     *out = argv;
     return TFC_OK;
@@ -190,7 +190,7 @@ static tfc_status call_argv(const tfc_tool *tool, const char *args, int64_t dead
     if (status != TFC_OK) return status;
     status = begin_run(self, tool->limits.concurrency, deadline_ns, err);
     if (status == TFC_OK) {
-        bool placed = self->placeholder < self->program.n_argv;
+        bool placed = self->args_at < self->program.n_argv;
         status = tfc_process_run(self->launcher, argv, args, placed ? 0 : strlen(args), OUTPUT_BYTES_MAX,
                                  deadline_ns, &output, err);
         if (status == TFC_OK) status = judge(&output, result, err);
