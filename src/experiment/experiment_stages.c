@@ -260,7 +260,10 @@ static tfc_status run_train(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json
         exp->session = NULL;
         params.data = data;
         params.plain = has_bytes(plain) ? plain : NULL; /* every text may have kept a call */
-        if (!params.plain) params.plain_share = 0;
+        if (!params.plain) {
+            params.plain_share = 0;
+            params.match_base = false;
+        }
         params.out = stage->folder;
         params.seed = stage->seed;
         params.without_calls = stage->without_calls;

@@ -28,15 +28,22 @@ static int64_t count_targets(const tfc_train_sequence *sequences, int64_t n)
     return n_targets;
 }
 
-/* The next pack: as many of the n sequences as max_tokens allows, in order. Returns how many. */
+static bool matches_base(const tfc_train_run *run, const tfc_train_sequence *s)
+{
+    return run->params->match_base && s->texts == &run->plain;
+}
+
+/* The next pack: as many of the n sequences as max_tokens allows, in order, and all with the same kind of
+ * target. Returns how many. */
 static int64_t pack_fill(tfc_train_run *run, const tfc_train_sequence *sequences, int64_t n,
                          tfc_train_pack *pack)
 {
     *pack = (tfc_train_pack){.ids = run->ids, .targets = run->targets, .lengths = run->lengths};
+    pack->match_reference = matches_base(run, &sequences[0]);
     while (pack->n_sequences < n) {
         const tfc_train_sequence *s = &sequences[pack->n_sequences];
         int64_t length = sequence_length(s), from = s->texts->starts[s->at];
-        if (pack->T + length > run->max_tokens) break;
+        if (pack->T + length > run->max_tokens || matches_base(run, s) != pack->match_reference) break;
         memcpy(run->ids + pack->T, s->texts->ids + from, (size_t)length * sizeof *run->ids);
         memcpy(run->targets + pack->T, s->texts->targets + from, (size_t)length * sizeof *run->targets);
         run->lengths[pack->n_sequences++] = length;
@@ -147,15 +154,16 @@ static double learning_rate(const tfc_train_run *run, int64_t step)
     return p->lr * (share < 1 ? share : 1);
 }
 
+/* The sequences of a step. Those that match the base model stand behind the others, for whole packs. */
 static int64_t fill_batch(tfc_train_run *run)
 {
-    int64_t first = run->state.step * run->params->batch, n = run->n_examples - first;
+    int64_t first = run->state.step * run->params->batch, n = run->n_examples - first, front = 0, back = 0;
     if (n > run->params->batch) n = run->params->batch;
     for (int64_t i = 0; i < n; i++) {
         bool plain;
         int64_t at = tfc_train_order_at(&run->order, first + i, &plain);
-        run->batch[i] = plain ? (tfc_train_sequence){&run->plain, at}
-                              : (tfc_train_sequence){&run->data, run->train_list[at]};
+        tfc_train_sequence s = {plain ? &run->plain : &run->data, plain ? at : run->train_list[at]};
+        run->batch[matches_base(run, &s) ? n - ++back : front++] = s;
     }
     return n;
 }

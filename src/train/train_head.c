@@ -1,6 +1,7 @@
-/* The last norm, the head and the cross entropy, forward and backward in one go: only rows with a target are
- * computed, and only head_rows rows of logits exist at a time. The gradient of the logits takes their place,
- * and is used and forgotten one part of the vocabulary after the other. */
+/* The last norm, the head and the cross entropy with a token or with the reference's distribution, forward
+ * and backward in one go: only rows with a target are computed, and only head_rows rows of logits exist at a
+ * time. The gradient of the logits takes their place, and is used and forgotten one part of the vocabulary
+ * after the other. */
 #include "base/math64.h"
 #include "train/trainer_inside.h"
 
@@ -9,9 +10,33 @@ typedef struct head_job {
     int64_t from, R; /* this chunk of the rows with a target */
     int64_t v, n_v;  /* this part of the vocabulary */
     float scale;
+    bool match_reference;
 } head_job;
 
-/* loss = log sum exp(logits) - logits[target] */
+enum { LANES = 8 };
+
+/* sum of p[v] x[v] in f64, in one fixed order. */
+static double expectation(const float *p, const float *x, int64_t n)
+{
+    double sums[LANES] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int64_t j = 0; j < LANES; j++) sums[j] += (double)p[i + j] * (double)x[i + j];
+    for (; i < n; i++) sums[0] += (double)p[i] * (double)x[i];
+    for (int64_t j = 0; j < LANES; j++) sum += sums[j];
+    return sum;
+}
+
+/* The reference's logits of a row become its probabilities. */
+static void reference_softmax(tfc_trainer *t, float *logits)
+{
+    int64_t V = t->hparams->V;
+    float max = t->kernels->max(logits, V);
+    double sum = t->kernels->sum_exp(logits, max, V);
+    t->kernels->exp_shift(logits, logits, max, (float)(1 / sum), V);
+}
+
+/* loss = log sum exp(logits) - logits[target], or less the mean logit under the reference */
 static void softmax_task(void *context, int64_t i, int worker)
 {
     (void)worker;
@@ -21,12 +46,20 @@ static void softmax_task(void *context, int64_t i, int worker)
     int64_t V = t->hparams->V, row = job->from + i;
     float max = t->kernels->max(logits, V);
     double sum = t->kernels->sum_exp(logits, max, V);
-    t->row_nll[row] = (double)max + tfc_log64(sum) - (double)logits[t->row_targets[row]];
+    double wanted;
+    if (job->match_reference) {
+        float *p = t->reference_p + i * t->ld_logits;
+        reference_softmax(t, p);
+        wanted = expectation(p, logits, V);
+    } else {
+        wanted = (double)logits[t->row_targets[row]];
+    }
+    t->row_nll[row] = (double)max + tfc_log64(sum) - wanted;
     t->row_shift[row] = max;
     t->row_factor[row] = (float)((double)job->scale / sum);
 }
 
-/* d_logits = (softmax - onehot(target)) * scale, in place */
+/* d_logits = (softmax - onehot(target) or the reference's) * scale, in place */
 static void gradient_task(void *context, int64_t i, int worker)
 {
     (void)worker;
@@ -35,6 +68,11 @@ static void gradient_task(void *context, int64_t i, int worker)
     int64_t row = job->from + i, target = t->row_targets[row] - job->v;
     float *logits = t->logits + i * t->ld_logits + job->v;
     t->kernels->exp_shift(logits, logits, t->row_shift[row], t->row_factor[row], job->n_v);
+    if (job->match_reference) {
+        const float *p = t->reference_p + i * t->ld_logits + job->v;
+        for (int64_t v = 0; v < job->n_v; v++) logits[v] -= job->scale * p[v];
+        return;
+    }
     if (target >= 0 && target < job->n_v) logits[target] -= job->scale;
 }
 
@@ -44,7 +82,7 @@ static void chunk_backward(tfc_trainer *t, head_job *job, const float *x, float 
     int64_t C = h->C, R = job->R;
     float *d_head = tfc_trainer_grad(t, h->tied ? TFC_PART_TOKEN_EMBEDDING : TFC_PART_HEAD, -1);
     tfc_panels x_t;
-    tfc_train_pack_x(t, &x_t, x, R, C);
+    if (!t->freeze_embeddings) tfc_train_pack_x(t, &x_t, x, R, C);
     for (int64_t part = 0; part < t->n_head_parts; part++) {
         job->v = part * t->head_part;
         job->n_v = tfc_min_int(t->head_part, h->V - job->v);
@@ -52,7 +90,8 @@ static void chunk_backward(tfc_trainer *t, head_job *job, const float *x, float 
         const float *d_logits = t->logits + job->v;
         tfc_train_pack_rows(t, d_logits, t->ld_logits, 1, R, job->n_v);
         tfc_train_multiply(t, d_x, C, &t->head_t[part], NULL, R, part > 0);
-        tfc_train_multiply_w(t, d_head + job->v * C, d_logits, t->ld_logits, &x_t, R, job->n_v);
+        if (!t->freeze_embeddings)
+            tfc_train_multiply_w(t, d_head + job->v * C, d_logits, t->ld_logits, &x_t, R, job->n_v);
     }
 }
 
@@ -67,6 +106,24 @@ static int64_t rows_with_target(tfc_trainer *t, const tfc_train_pack *pack)
     return n;
 }
 
+void tfc_train_reference(tfc_trainer *t, const tfc_train_pack *pack)
+{
+    const tfc_hparams *h = t->hparams;
+    const tfc_packed *packed = &t->reference->packed;
+    tfc_train_embed_reference(t, t->acts[0].x, pack->ids, pack->T);
+    for (int64_t l = 0; l < h->L; l++) tfc_train_layer_forward(t, packed->layers, l, pack->T);
+    int64_t n = rows_with_target(t, pack);
+    tfc_train_norm(t, t->reference_x, t->stats, t->acts[h->L].x, t->rows, packed->norm, packed->norm_bias, n);
+}
+
+/* The reference's logits of the chunk's rows, to reference_p. */
+static void reference_logits(tfc_trainer *t, const head_job *job)
+{
+    int64_t C = t->hparams->C;
+    tfc_train_pack_rows(t, t->reference_x + job->from * C, C, 1, job->R, C);
+    tfc_train_multiply(t, t->reference_p, t->ld_logits, &t->reference->packed.head, NULL, job->R, false);
+}
+
 double tfc_train_head(tfc_trainer *t, const tfc_train_pack *pack, float scale, bool backward)
 {
     const tfc_hparams *h = t->hparams;
@@ -78,7 +135,12 @@ double tfc_train_head(tfc_trainer *t, const tfc_train_pack *pack, float scale, b
 
     int64_t n_chunks = tfc_ceil_div(n, t->head_rows), chunk = tfc_ceil_div(n, n_chunks);
     for (int64_t from = 0; from < n; from += chunk) {
-        head_job job = {.trainer = t, .from = from, .R = tfc_min_int(chunk, n - from), .scale = scale};
+        head_job job = {.trainer = t,
+                        .from = from,
+                        .R = tfc_min_int(chunk, n - from),
+                        .scale = scale,
+                        .match_reference = pack->match_reference};
+        if (job.match_reference) reference_logits(t, &job);
         tfc_train_pack_rows(t, t->a + from * C, C, 1, job.R, C);
         tfc_train_multiply(t, t->logits, t->ld_logits, &t->head, NULL, job.R, false);
         tfc_pool_run(t->pool, job.R, softmax_task, &job);

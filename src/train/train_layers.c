@@ -44,38 +44,32 @@ static void attention_task(void *context, int64_t i, int worker)
     t->kernels->attention_train_backward(&args);
 }
 
-void tfc_train_layer_forward(tfc_trainer *trainer, int64_t l, int64_t T)
+void tfc_train_layer_forward(tfc_trainer *trainer, const tfc_packed_layer *layers, int64_t l, int64_t T)
 {
     const tfc_hparams *h = trainer->hparams;
     const tfc_layer_acts *acts = &trainer->acts[l];
-    const tfc_layer_panels *panels = &trainer->layers[l];
+    const tfc_packed_layer *w = &layers[l];
 
     /* x_mid = x + attention(norm1(x)) */
-    tfc_train_norm(trainer, trainer->a, acts->stats1, acts->x, NULL,
-                   tfc_trainer_w(trainer, TFC_PART_NORM1, l), tfc_trainer_w(trainer, TFC_PART_NORM1_BIAS, l),
-                   T);
-    tfc_train_forward(trainer, acts->qkv, trainer->a, &panels->qkv,
-                      tfc_trainer_w(trainer, TFC_PART_WQKV_BIAS, l), T, false);
+    tfc_train_norm(trainer, trainer->a, acts->stats1, acts->x, NULL, w->norm1, w->norm1_bias, T);
+    tfc_train_forward(trainer, acts->qkv, trainer->a, &w->qkv, w->qkv_bias, T, false);
     if (h->rope) tfc_train_rope(trainer, acts->qkv, T, false);
     attention_job job = {.trainer = trainer, .acts = acts};
     tfc_pool_run(trainer->pool, trainer->n_sequences * h->NKV, attention_task, &job);
-    tfc_train_copy(trainer, acts->x_mid, acts->x, tfc_trainer_w(trainer, TFC_PART_WO_BIAS, l), T, h->C);
-    tfc_train_forward(trainer, acts->x_mid, acts->att, &panels->wo, NULL, T, true);
+    tfc_train_copy(trainer, acts->x_mid, acts->x, w->wo_bias, T, h->C);
+    tfc_train_forward(trainer, acts->x_mid, acts->att, &w->wo, NULL, T, true);
 
     /* the next layer's x = x_mid + mlp(norm2(x_mid)) */
     float *out = trainer->acts[l + 1].x;
-    tfc_train_norm(trainer, trainer->a, acts->stats2, acts->x_mid, NULL,
-                   tfc_trainer_w(trainer, TFC_PART_NORM2, l), tfc_trainer_w(trainer, TFC_PART_NORM2_BIAS, l),
-                   T);
-    tfc_train_forward(trainer, acts->up, trainer->a, &panels->up,
-                      tfc_trainer_w(trainer, TFC_PART_W_UP_BIAS, l), T, false);
+    tfc_train_norm(trainer, trainer->a, acts->stats2, acts->x_mid, NULL, w->norm2, w->norm2_bias, T);
+    tfc_train_forward(trainer, acts->up, trainer->a, &w->up, w->w_up_bias, T, false);
     tfc_train_activation(trainer, trainer->s, acts->up, T);
-    tfc_train_copy(trainer, out, acts->x_mid, tfc_trainer_w(trainer, TFC_PART_W_DOWN_BIAS, l), T, h->C);
-    tfc_train_forward(trainer, out, trainer->s, &panels->down, NULL, T, true);
+    tfc_train_copy(trainer, out, acts->x_mid, w->w_down_bias, T, h->C);
+    tfc_train_forward(trainer, out, trainer->s, &w->down, NULL, T, true);
 }
 
 /* The MLP: from d_x (of its output) to d_x (of x_mid). */
-static void mlp_backward(tfc_trainer *t, const tfc_layer_acts *acts, const tfc_layer_panels *panels,
+static void mlp_backward(tfc_trainer *t, const tfc_layer_acts *acts, const tfc_layer_transposed *transposed,
                          int64_t l, int64_t T)
 {
     const tfc_hparams *h = t->hparams;
@@ -85,13 +79,13 @@ static void mlp_backward(tfc_trainer *t, const tfc_layer_acts *acts, const tfc_l
     tfc_train_activation(t, t->s, acts->up, T);
     tfc_train_backward_w(t, tfc_trainer_grad(t, TFC_PART_W_DOWN, l),
                          tfc_trainer_grad(t, TFC_PART_W_DOWN_BIAS, l), t->d_x, C, t->s, T, C, I);
-    tfc_train_forward(t, t->d_s, t->d_x, &panels->down_t, NULL, T, false);
+    tfc_train_forward(t, t->d_s, t->d_x, &transposed->down, NULL, T, false);
     tfc_train_activation_backward(t, t->d_up, t->d_s, acts->up, T);
     tfc_train_norm(t, t->a, acts->stats2, acts->x_mid, NULL, norm2, bias2, T);
     tfc_part up = h->gated ? TFC_PART_W_GATE : TFC_PART_W_UP; /* the first of the matrix [U, C] */
     tfc_train_backward_w(t, tfc_trainer_grad(t, up, l), tfc_trainer_grad(t, TFC_PART_W_UP_BIAS, l), t->d_up,
                          U, t->a, T, U, C);
-    tfc_train_forward(t, t->d_a, t->d_up, &panels->up_t, NULL, T, false);
+    tfc_train_forward(t, t->d_a, t->d_up, &transposed->up, NULL, T, false);
     tfc_train_norm_backward(t, t->d_x, tfc_trainer_grad(t, TFC_PART_NORM2, l),
                             tfc_trainer_grad(t, TFC_PART_NORM2_BIAS, l), t->d_a, acts->x_mid, NULL, norm2,
                             acts->stats2, T);
@@ -101,13 +95,13 @@ void tfc_train_layer_backward(tfc_trainer *t, int64_t l, int64_t T)
 {
     const tfc_hparams *h = t->hparams;
     const tfc_layer_acts *acts = &t->acts[l];
-    const tfc_layer_panels *panels = &t->layers[l];
+    const tfc_layer_transposed *transposed = &t->transposed[l];
     int64_t C = h->C, A = h->NH * h->HD, Q = tfc_qkv_width(h);
-    mlp_backward(t, acts, panels, l, T);
+    mlp_backward(t, acts, transposed, l, T);
 
     tfc_train_backward_w(t, tfc_trainer_grad(t, TFC_PART_WO, l), tfc_trainer_grad(t, TFC_PART_WO_BIAS, l),
                          t->d_x, C, acts->att, T, C, A);
-    tfc_train_forward(t, t->d_att, t->d_x, &panels->wo_t, NULL, T, false);
+    tfc_train_forward(t, t->d_att, t->d_x, &transposed->wo, NULL, T, false);
     attention_job job = {.trainer = t, .acts = acts, .d_att = t->d_att, .d_qkv = t->d_qkv};
     tfc_pool_run(t->pool, t->n_sequences * h->NKV, attention_task, &job);
     if (h->rope) tfc_train_rope(t, t->d_qkv, T, true);
@@ -116,7 +110,7 @@ void tfc_train_layer_backward(tfc_trainer *t, int64_t l, int64_t T)
     tfc_train_norm(t, t->a, acts->stats1, acts->x, NULL, norm1, bias1, T);
     tfc_train_backward_w(t, tfc_trainer_grad(t, TFC_PART_WQ, l), tfc_trainer_grad(t, TFC_PART_WQKV_BIAS, l),
                          t->d_qkv, Q, t->a, T, Q, C);
-    tfc_train_forward(t, t->d_a, t->d_qkv, &panels->qkv_t, NULL, T, false);
+    tfc_train_forward(t, t->d_a, t->d_qkv, &transposed->qkv, NULL, T, false);
     tfc_train_norm_backward(t, t->d_x, tfc_trainer_grad(t, TFC_PART_NORM1, l),
                             tfc_trainer_grad(t, TFC_PART_NORM1_BIAS, l), t->d_a, acts->x, NULL, norm1,
                             acts->stats1, T);

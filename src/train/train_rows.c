@@ -207,6 +207,7 @@ void tfc_train_copy(tfc_trainer *trainer, float *y, const float *x, const float 
 typedef struct embed_job {
     const tfc_trainer *trainer;
     float *x, *tokens, *positions; /* backward: gradients of the two tables */
+    const tfc_model *reference;
     const float *d_x;
     const int32_t *ids;
     int64_t T;
@@ -223,6 +224,26 @@ static void embed_task(void *context, int64_t i, int worker)
         if (job->positions)
             job->trainer->kernels->add(job->x + t * C, job->positions + job->trainer->positions[t] * C, C);
     }
+}
+
+static void embed_reference_task(void *context, int64_t i, int worker)
+{
+    (void)worker;
+    embed_job *job = context;
+    int64_t C = job->trainer->hparams->C;
+    const float *positions = job->reference->packed.position_embedding;
+    row_range r = block_rows(i, job->T);
+    for (int64_t t = r.from; t < r.to; t++) {
+        tfc_weight_rows(&job->reference->weights.token_embedding, job->ids[t], 1, job->x + t * C);
+        if (positions)
+            job->trainer->kernels->add(job->x + t * C, positions + job->trainer->positions[t] * C, C);
+    }
+}
+
+void tfc_train_embed_reference(tfc_trainer *trainer, float *x, const int32_t *ids, int64_t T)
+{
+    embed_job job = {.trainer = trainer, .reference = trainer->reference, .x = x, .ids = ids, .T = T};
+    tfc_pool_run(trainer->pool, tfc_ceil_div(T, TFC_TRAIN_ROWS), embed_reference_task, &job);
 }
 
 void tfc_train_embed(tfc_trainer *trainer, float *x, const int32_t *ids, int64_t T)

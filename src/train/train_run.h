@@ -50,7 +50,7 @@ typedef struct tfc_train_run {
 
 /* ---- train_setup.c ---- */
 /* Everything up to the first step: checks, texts, trainer, checkpoint, log. */
-tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const tfc_train_params *params,
+tfc_status tfc_train_run_init(tfc_train_run *run, tfc_model *base, const tfc_train_params *params,
                               const tfc_monitor *monitor, tfc_error *err);
 void tfc_train_run_release(tfc_train_run *run);
 /* OUT/model-step-N; the caller's, NULL: no memory. */

@@ -71,6 +71,8 @@ static tfc_status params_check(const tfc_train_params *p, tfc_error *err)
                             (long long)p->model_steps[i]);
     if (p->plain_share > 0 && !p->plain)
         return tfc_fail(err, TFC_EINVAL, "plain_share %g needs a file of plain texts", p->plain_share);
+    if (p->match_base && !(p->plain && p->plain_share > 0))
+        return tfc_fail(err, TFC_EINVAL, "match_base is about plain texts: give a file of them and a share");
     if (p->operand && strcmp(p->operand, "bf16") != 0 && strcmp(p->operand, "f32") != 0)
         return tfc_fail(err, TFC_EINVAL, "operand '%s' is none of training's: bf16, f32", p->operand);
     return TFC_OK;
@@ -168,6 +170,7 @@ static tfc_status settings_make(tfc_train_run *run, tfc_error *err)
     tfc_buffer_printf(&b,
                       "beta1 = %.17g\nbeta2 = %.17g\nepsilon = %.17g\nweight_decay = %.17g\nclip = %.17g\n",
                       p->beta1, p->beta2, p->epsilon, p->weight_decay, p->clip);
+    tfc_buffer_printf(&b, "match_base = %d\nfreeze_embeddings = %d\n", p->match_base, p->freeze_embeddings);
     tfc_buffer_printf(&b, "seed = %llu\neval_every = %lld\n", (unsigned long long)p->seed,
                       (long long)run->eval_every);
     tfc_status status = tfc_buffer_ok(&b, "settings", err);
@@ -261,7 +264,7 @@ static tfc_status checkpoint_find(tfc_train_run *run, tfc_error *err)
     return tfc_train_log_open(&run->log, run->path_log, run->state.step, run->state.evaluated_step, err);
 }
 
-tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const tfc_train_params *params,
+tfc_status tfc_train_run_init(tfc_train_run *run, tfc_model *base, const tfc_train_params *params,
                               const tfc_monitor *monitor, tfc_error *err)
 {
     memset(run, 0, sizeof *run);
@@ -284,9 +287,15 @@ tfc_status tfc_train_run_init(tfc_train_run *run, const tfc_model *base, const t
     if (status == TFC_OK) status = plan_steps(run, err);
     if (status == TFC_OK) status = paths_make(run, err);
     if (status == TFC_OK) status = folder_lock(run, err);
-    tfc_trainer_options options = {.operand = run->operand, .max_tokens = run->max_tokens};
+    tfc_trainer_options options = {.operand = run->operand,
+                                   .max_tokens = run->max_tokens,
+                                   .freeze_embeddings = params->freeze_embeddings};
     if (status == TFC_OK && !(run->pool = tfc_pool_create(params->n_threads, err)))
         status = err ? err->status : TFC_ENOMEM;
+    if (status == TFC_OK && params->match_base) {
+        options.reference = base;
+        status = tfc_model_pack(base, run->pool, err);
+    }
     if (status == TFC_OK) status = tfc_trainer_init(&run->trainer, base, run->pool, &options, err);
     if (status == TFC_OK) status = settings_make(run, err);
     if (status == TFC_OK) status = checkpoint_find(run, err);

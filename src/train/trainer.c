@@ -31,15 +31,16 @@ static void lay_panels(tfc_trainer *t, tfc_layout *lay)
     const tfc_hparams *h = t->hparams;
     int64_t C = h->C, A = h->NH * h->HD, Q = tfc_qkv_width(h), U = tfc_up_width(h);
     for (int64_t l = 0; l < h->L; l++) {
-        tfc_layer_panels *p = &t->layers[l];
-        take_panels(t, lay, &p->qkv, Q, C);
-        take_panels(t, lay, &p->wo, C, A);
-        take_panels(t, lay, &p->up, U, C);
-        take_panels(t, lay, &p->down, C, h->I);
-        take_panels(t, lay, &p->qkv_t, C, Q);
-        take_panels(t, lay, &p->wo_t, A, C);
-        take_panels(t, lay, &p->up_t, C, U);
-        take_panels(t, lay, &p->down_t, h->I, C);
+        tfc_packed_layer *w = &t->layers[l];
+        tfc_layer_transposed *w_t = &t->transposed[l];
+        take_panels(t, lay, &w->qkv, Q, C);
+        take_panels(t, lay, &w->wo, C, A);
+        take_panels(t, lay, &w->up, U, C);
+        take_panels(t, lay, &w->down, C, h->I);
+        take_panels(t, lay, &w_t->qkv, C, Q);
+        take_panels(t, lay, &w_t->wo, A, C);
+        take_panels(t, lay, &w_t->up, C, U);
+        take_panels(t, lay, &w_t->down, h->I, C);
     }
     take_panels(t, lay, &t->head, h->V, C);
     for (int64_t i = 0; i < t->n_head_parts; i++)
@@ -100,6 +101,8 @@ static void lay_scratch(tfc_trainer *t, tfc_layout *lay)
     t->d_att = take_floats(lay, T, h->NH * h->HD);
     t->d_qkv = take_floats(lay, T, tfc_qkv_width(h));
     t->logits = take_floats(lay, t->head_rows, t->ld_logits);
+    t->reference_x = take_floats(lay, t->reference ? T : 0, C);
+    t->reference_p = take_floats(lay, t->reference ? t->head_rows : 0, t->ld_logits);
     t->stats = take_floats(lay, T, 2);
     t->row_shift = take_floats(lay, T, 1);
     t->row_factor = take_floats(lay, T, 1);
@@ -124,6 +127,20 @@ static void lay_all(tfc_trainer *t, tfc_layout *lay)
     lay_scratch(t, lay);
 }
 
+/* Norms and biases are used where they are trained. */
+static void point_at_vectors(tfc_trainer *t, int64_t l)
+{
+    tfc_packed_layer *w = &t->layers[l];
+    w->norm1 = tfc_trainer_w(t, TFC_PART_NORM1, l);
+    w->norm1_bias = tfc_trainer_w(t, TFC_PART_NORM1_BIAS, l);
+    w->norm2 = tfc_trainer_w(t, TFC_PART_NORM2, l);
+    w->norm2_bias = tfc_trainer_w(t, TFC_PART_NORM2_BIAS, l);
+    w->qkv_bias = tfc_trainer_w(t, TFC_PART_WQKV_BIAS, l);
+    w->wo_bias = tfc_trainer_w(t, TFC_PART_WO_BIAS, l);
+    w->w_up_bias = tfc_trainer_w(t, TFC_PART_W_UP_BIAS, l);
+    w->w_down_bias = tfc_trainer_w(t, TFC_PART_W_DOWN_BIAS, l);
+}
+
 static tfc_status trainer_allocate(tfc_trainer *t, size_t logits_bytes, tfc_error *err)
 {
     const tfc_hparams *h = t->hparams;
@@ -133,9 +150,10 @@ static tfc_status trainer_allocate(tfc_trainer *t, size_t logits_bytes, tfc_erro
     t->head_rows = tfc_min_int(rows < TFC_TRAIN_ROWS ? TFC_TRAIN_ROWS : rows, t->max_tokens);
     t->n_head_parts = tfc_ceil_div(h->V, t->head_part);
     t->layers = tfc_alloc_zero((size_t)h->L, sizeof *t->layers);
+    t->transposed = tfc_alloc_zero((size_t)h->L, sizeof *t->transposed);
     t->head_t = tfc_alloc_zero((size_t)t->n_head_parts, sizeof *t->head_t);
     t->acts = tfc_alloc_zero((size_t)h->L + 1, sizeof *t->acts);
-    if (!t->layers || !t->head_t || !t->acts) return tfc_fail_memory(err, "training");
+    if (!t->layers || !t->transposed || !t->head_t || !t->acts) return tfc_fail_memory(err, "training");
     tfc_layout lay = {0};
     lay_all(t, &lay);
     if (!lay.overflow) t->memory = tfc_alloc_aligned(lay.n_bytes, 1);
@@ -146,7 +164,37 @@ static tfc_status trainer_allocate(tfc_trainer *t, size_t logits_bytes, tfc_erro
     t->memory_bytes = lay.n_bytes;
     tfc_layout again = {.base = t->memory};
     lay_all(t, &again);
+    for (int64_t l = 0; l < h->L; l++) point_at_vectors(t, l);
     return TFC_OK;
+}
+
+/* W[N,K] for the forward pass and its transpose for dX. */
+static void pack_both(tfc_trainer *t, tfc_panels *forward, tfc_panels *backward, const float *w)
+{
+    tfc_train_pack_panels(t, forward, w, forward->K, 1);
+    tfc_train_pack_panels(t, backward, w, 1, forward->K);
+}
+
+static void pack_layers(tfc_trainer *t)
+{
+    const tfc_hparams *h = t->hparams;
+    for (int64_t l = 0; l < h->L; l++) {
+        tfc_packed_layer *w = &t->layers[l];
+        tfc_layer_transposed *w_t = &t->transposed[l];
+        pack_both(t, &w->qkv, &w_t->qkv, tfc_trainer_w(t, TFC_PART_WQ, l));
+        pack_both(t, &w->wo, &w_t->wo, tfc_trainer_w(t, TFC_PART_WO, l));
+        pack_both(t, &w->up, &w_t->up, tfc_trainer_w(t, h->gated ? TFC_PART_W_GATE : TFC_PART_W_UP, l));
+        pack_both(t, &w->down, &w_t->down, tfc_trainer_w(t, TFC_PART_W_DOWN, l));
+    }
+}
+
+static void pack_head(tfc_trainer *t)
+{
+    const tfc_hparams *h = t->hparams;
+    const float *head = tfc_trainer_w(t, h->tied ? TFC_PART_TOKEN_EMBEDDING : TFC_PART_HEAD, -1);
+    tfc_train_pack_panels(t, &t->head, head, h->C, 1);
+    for (int64_t i = 0; i < t->n_head_parts; i++)
+        tfc_train_pack_panels(t, &t->head_t[i], head + i * t->head_part * h->C, 1, h->C);
 }
 
 tfc_status tfc_trainer_init(tfc_trainer *t, const tfc_model *model, tfc_pool *pool,
@@ -161,11 +209,15 @@ tfc_status tfc_trainer_init(tfc_trainer *t, const tfc_model *model, tfc_pool *po
     t->head_part = options->head_part ? options->head_part : HEAD_PART;
     t->pool = pool;
     t->max_tokens = max_tokens;
+    t->freeze_embeddings = options->freeze_embeddings;
+    t->reference = options->reference;
     if (max_tokens < 2 || max_tokens > h->context)
         return tfc_fail(err, TFC_EINVAL, "max_tokens must be 2 to %lld (the model's context), not %lld",
                         (long long)h->context, (long long)max_tokens);
     if (t->operand == TFC_OPERAND_INT8)
         return tfc_fail(err, TFC_EINVAL, "int8 operands are for scoring; training takes bf16 or f32");
+    if (t->reference && (t->reference->operand != t->operand || t->reference->kernels != t->kernels))
+        return tfc_fail(err, TFC_EINVAL, "the reference model is not opened for the training's operand");
     tfc_status status = tfc_param_set_init(&t->params, model, pool, err);
     if (status == TFC_OK)
         status = trainer_allocate(t, options->logits_bytes ? options->logits_bytes : LOGITS_BYTES, err);
@@ -183,33 +235,17 @@ void tfc_trainer_release(tfc_trainer *t)
 {
     tfc_param_set_release(&t->params);
     tfc_free(t->layers);
+    tfc_free(t->transposed);
     tfc_free(t->head_t);
     tfc_free(t->acts);
     tfc_free(t->memory);
     memset(t, 0, sizeof *t);
 }
 
-/* W[N,K] for the forward pass and its transpose for dX. */
-static void pack_both(tfc_trainer *t, tfc_panels *forward, tfc_panels *backward, const float *w)
-{
-    tfc_train_pack_panels(t, forward, w, forward->K, 1);
-    tfc_train_pack_panels(t, backward, w, 1, forward->K);
-}
-
 void tfc_trainer_pack_weights(tfc_trainer *t)
 {
-    const tfc_hparams *h = t->hparams;
-    for (int64_t l = 0; l < h->L; l++) {
-        tfc_layer_panels *p = &t->layers[l];
-        pack_both(t, &p->qkv, &p->qkv_t, tfc_trainer_w(t, TFC_PART_WQ, l));
-        pack_both(t, &p->wo, &p->wo_t, tfc_trainer_w(t, TFC_PART_WO, l));
-        pack_both(t, &p->up, &p->up_t, tfc_trainer_w(t, h->gated ? TFC_PART_W_GATE : TFC_PART_W_UP, l));
-        pack_both(t, &p->down, &p->down_t, tfc_trainer_w(t, TFC_PART_W_DOWN, l));
-    }
-    const float *head = tfc_trainer_w(t, h->tied ? TFC_PART_TOKEN_EMBEDDING : TFC_PART_HEAD, -1);
-    tfc_train_pack_panels(t, &t->head, head, h->C, 1);
-    for (int64_t i = 0; i < t->n_head_parts; i++)
-        tfc_train_pack_panels(t, &t->head_t[i], head + i * t->head_part * h->C, 1, h->C);
+    pack_layers(t);
+    pack_head(t);
 }
 
 void tfc_trainer_zero_grad(tfc_trainer *t)
@@ -225,13 +261,14 @@ double tfc_trainer_run(tfc_trainer *t, const tfc_train_pack *pack, float scale, 
     t->n_sequences = pack->n_sequences;
     for (int64_t s = 0; s < pack->n_sequences; s++)
         for (int64_t i = 0; i < pack->lengths[s]; i++) t->positions[row++] = (int32_t)i;
+    if (pack->match_reference) tfc_train_reference(t, pack);
     tfc_train_embed(t, t->acts[0].x, pack->ids, T);
-    for (int64_t l = 0; l < h->L; l++) tfc_train_layer_forward(t, l, T);
-    double nll = tfc_train_head(t, pack, scale, backward);
-    if (!backward) return nll;
+    for (int64_t l = 0; l < h->L; l++) tfc_train_layer_forward(t, t->layers, l, T);
+    double loss = tfc_train_head(t, pack, scale, backward);
+    if (!backward) return loss;
     for (int64_t l = h->L - 1; l >= 0; l--) tfc_train_layer_backward(t, l, T);
-    tfc_train_embed_backward(t, t->d_x, pack->ids, T);
-    return nll;
+    if (!t->freeze_embeddings) tfc_train_embed_backward(t, t->d_x, pack->ids, T);
+    return loss;
 }
 
 static void squares_task(void *context, int64_t i, int worker)
@@ -281,6 +318,11 @@ static double power(double base, int64_t n)
     return result;
 }
 
+static bool is_embedding(tfc_part part)
+{
+    return part == TFC_PART_TOKEN_EMBEDDING || part == TFC_PART_POSITION_EMBEDDING || part == TFC_PART_HEAD;
+}
+
 void tfc_trainer_update(tfc_trainer *t, const tfc_adamw *adamw, int64_t step, double grad_norm)
 {
     update_job job = {.trainer = t, .adamw = adamw, .grad_scale = 1};
@@ -290,10 +332,12 @@ void tfc_trainer_update(tfc_trainer *t, const tfc_adamw *adamw, int64_t step, do
     job.correction2 = (float)(1 - power(adamw->beta2, step));
     for (int64_t i = 0; i < t->params.n_tensors; i++) {
         job.param = &t->params.tensors[i];
+        if (t->freeze_embeddings && is_embedding(job.param->part)) continue;
         tfc_pool_run(t->pool, tfc_ceil_div(job.param->n_out * job.param->n_in, TFC_TRAIN_VALUES), update_task,
                      &job);
     }
-    tfc_trainer_pack_weights(t);
+    pack_layers(t);
+    if (!t->freeze_embeddings) pack_head(t);
 }
 
 double tfc_trainer_flops(const tfc_trainer *t, const int64_t *lengths, int64_t n_sequences, int64_t n_targets)

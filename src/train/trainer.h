@@ -51,6 +51,7 @@ typedef struct tfc_train_pack {
     const int32_t *targets; /* [T] the token that row t should predict; -1: no loss there */
     int64_t n_sequences;
     const int64_t *lengths; /* [n_sequences], each ≥ 1, together T */
+    bool match_reference;   /* rows with a target predict what the reference predicts, not that token */
 } tfc_train_pack;
 
 /* What the backward pass needs of a layer's forward pass; norms and the MLP's activation are computed
@@ -65,10 +66,10 @@ typedef struct tfc_layer_acts {
     float *up;              /* [T, U] before the activation */
 } tfc_layer_acts;
 
-typedef struct tfc_layer_panels {
-    tfc_panels qkv, wo, up, down;         /* W, for the forward pass */
-    tfc_panels qkv_t, wo_t, up_t, down_t; /* Wᵀ, for dX */
-} tfc_layer_panels;
+/* Wᵀ, for dX */
+typedef struct tfc_layer_transposed {
+    tfc_panels qkv, wo, up, down;
+} tfc_layer_transposed;
 
 typedef struct tfc_trainer {
     const tfc_hparams *hparams;
@@ -76,11 +77,14 @@ typedef struct tfc_trainer {
     tfc_operand operand;
     tfc_pool *pool;
     int64_t max_tokens;
+    bool freeze_embeddings;
+    const tfc_model *reference; /* packed; NULL: none */
     tfc_param_set params;
 
-    tfc_layer_panels *layers; /* [L] */
-    tfc_panels head;          /* [V, C] */
-    tfc_panels *head_t;       /* [n_head_parts]: Wᵀ of head_part vocabulary rows each */
+    tfc_packed_layer *layers;         /* [L] the weights in training; norms and biases point into params */
+    tfc_layer_transposed *transposed; /* [L] */
+    tfc_panels head;                  /* [V, C] */
+    tfc_panels *head_t;               /* [n_head_parts]: Wᵀ of head_part vocabulary rows each */
     int64_t n_head_parts, head_part;
     int64_t head_rows; /* most rows whose logits are held at once */
     int64_t ld_logits; /* V, rounded up to whole cache lines */
@@ -94,6 +98,8 @@ typedef struct tfc_trainer {
     float *d_att;                  /* [T, A] */
     float *d_qkv;                  /* [T, Q] */
     float *logits;                 /* [head_rows, ld_logits] */
+    float *reference_x;            /* [T, C] the reference's last norm's output, rows with a target */
+    float *reference_p;            /* [head_rows, ld_logits] its logits, then its probabilities */
     float *stats;                  /* [T, 2] of the last norm */
     float *row_shift, *row_factor; /* [T] softmax of a row: exp(x - shift) * factor */
     double *row_nll;               /* [T] */
@@ -119,8 +125,13 @@ typedef struct tfc_trainer_options {
      * of the vocabulary, over chunks of this many bytes of logits (at least 32 rows). */
     int64_t head_part;
     size_t logits_bytes;
+    /* The token table, the position table and the head keep their values and get no gradient. */
+    bool freeze_embeddings;
+    /* Gives packs the distribution to match (match_reference); of the same sizes as the model, packed
+     * (tfc_model_pack) with the same operand. NULL: no pack does. */
+    const tfc_model *reference;
 } tfc_trainer_options;
-/* model and pool outlive the trainer. */
+/* model, reference and pool outlive the trainer. */
 tfc_status tfc_trainer_init(tfc_trainer *trainer, const tfc_model *model, tfc_pool *pool,
                             const tfc_trainer_options *options, tfc_error *err);
 void tfc_trainer_release(tfc_trainer *trainer);
@@ -128,7 +139,9 @@ void tfc_trainer_release(tfc_trainer *trainer);
 void tfc_trainer_pack_weights(tfc_trainer *trainer);
 
 void tfc_trainer_zero_grad(tfc_trainer *trainer);
-/* The sum of -ln p(target) over the pack's rows with a target. backward: adds the gradient of scale * sum. */
+/* The sum of the cross entropy over the pack's rows with a target: -ln p(target), or with match_reference
+ * -sum over v of q(v) ln p(v), q the reference's distribution in that place (learning without forgetting, Li
+ * & Hoiem 2016, eq. 2 at temperature 1). backward: adds the gradient of scale * sum. */
 double tfc_trainer_run(tfc_trainer *trainer, const tfc_train_pack *pack, float scale, bool backward);
 
 /* sqrt of the sum of squares of the whole gradient. */

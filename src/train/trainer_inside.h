@@ -84,15 +84,20 @@ void tfc_train_column_sums(tfc_trainer *trainer, float *d_bias, const float *d_y
                            int64_t N);
 /* x[t] = token_embedding[ids[t]] (+ position_embedding[positions[t]]); d_table rows += d_x rows. */
 void tfc_train_embed(tfc_trainer *trainer, float *x, const int32_t *ids, int64_t T);
+/* The same of the reference's tables. */
+void tfc_train_embed_reference(tfc_trainer *trainer, float *x, const int32_t *ids, int64_t T);
 void tfc_train_embed_backward(tfc_trainer *trainer, const float *d_x, const int32_t *ids, int64_t T);
 void tfc_train_zero(tfc_trainer *trainer, float *values, int64_t n);
 
 /* ---- train_layers.c ---- */
-void tfc_train_layer_forward(tfc_trainer *trainer, int64_t layer, int64_t T);
+/* With the weights of `layers`: those in training, or the reference's. */
+void tfc_train_layer_forward(tfc_trainer *trainer, const tfc_packed_layer *layers, int64_t layer, int64_t T);
 /* d_x: gradient at the layer's output, becomes that at its input. */
 void tfc_train_layer_backward(tfc_trainer *trainer, int64_t layer, int64_t T);
 
 /* ---- train_head.c ---- */
+/* The reference's forward pass over the pack, to reference_x; uses the arrays of the activations. */
+void tfc_train_reference(tfc_trainer *trainer, const tfc_train_pack *pack);
 /* Norm, head, cross entropy over the pack's rows with a target; backward sets d_x[T,C]. */
 double tfc_train_head(tfc_trainer *trainer, const tfc_train_pack *pack, float scale, bool backward);
 

@@ -201,7 +201,7 @@ static double loss_of(tfc_model *model, const int32_t *ids, int64_t T)
     tfc_pool *pool = tfc_pool_create(1, &err);
     if (tfc_trainer_init(&trainer, model, pool, &options, &err) != TFC_OK) fail_msg("%s", err.message);
     for (int64_t i = 0; i < T; i++) targets[i] = i + 1 < T ? ids[i + 1] : -1;
-    tfc_train_pack pack = {T, ids, targets, 1, &T};
+    tfc_train_pack pack = {.T = T, .ids = ids, .targets = targets, .n_sequences = 1, .lengths = &T};
     double nll = tfc_trainer_run(&trainer, &pack, 0, false);
     tfc_trainer_release(&trainer);
     tfc_pool_free(pool);
