@@ -22,10 +22,10 @@ typedef struct tfc_train_params {
     const char *data;   /* JSON lines with "text" (and "calls" for masking) */
     const char *plain;  /* JSON lines with "text" mixed in as they are; may be NULL */
     double plain_share; /* share of plain texts among the examples, 0 … 0.9 */
-    /* In plain texts the base model's distribution over the next token is learnt, not the token that stands
-     * there: what the model was is held still where no tool is needed (learning without forgetting, Li &
-     * Hoiem 2016). */
-    bool match_base;
+    /* Above 0: in plain texts the base model's distribution over the next token is learnt, not the token that
+     * stands there, with this weight: what the model was is held where no tool is needed (learning without
+     * forgetting, Li & Hoiem 2016). */
+    double match_base;
     bool freeze_embeddings; /* the token and position tables and the head stay as they are */
     const char *dev;    /* JSON lines for the dev loss; NULL: a held-out share of data */
     double dev_share;   /* default 0.05 when dev is NULL; 0: no dev set, the last weights are kept */

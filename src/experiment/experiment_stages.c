@@ -262,7 +262,7 @@ static tfc_status run_train(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json
         params.plain = has_bytes(plain) ? plain : NULL; /* every text may have kept a call */
         if (!params.plain) {
             params.plain_share = 0;
-            params.match_base = false;
+            params.match_base = 0;
         }
         params.out = stage->folder;
         params.seed = stage->seed;

@@ -22,7 +22,7 @@ static const setting settings[] = {
     {"warmup_share", NUMBER, AT(warmup_share), 0, 1},
     {"lr_decay", YESNO, AT(lr_decay), 0, 1},
     {"plain_share", NUMBER, AT(plain_share), 0, 0.9},
-    {"match_base", YESNO, AT(match_base), 0, 1},
+    {"match_base", NUMBER, AT(match_base), 0, 1000},
     {"freeze_embeddings", YESNO, AT(freeze_embeddings), 0, 1},
     {"dev_share", NUMBER, AT(dev_share), 0, 0.5},
     {"mask_results", YESNO, AT(mask_results), 0, 1},

@@ -17,20 +17,28 @@ static int64_t sequence_length(const tfc_train_sequence *s)
     return s->texts->starts[s->at + 1] - s->texts->starts[s->at];
 }
 
-static int64_t count_targets(const tfc_train_sequence *sequences, int64_t n)
-{
-    int64_t n_targets = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const tfc_train_sequence *s = &sequences[i];
-        for (int64_t j = s->texts->starts[s->at]; j < s->texts->starts[s->at + 1]; j++)
-            n_targets += s->texts->targets[j] >= 0;
-    }
-    return n_targets;
-}
-
 static bool matches_base(const tfc_train_run *run, const tfc_train_sequence *s)
 {
-    return run->params->match_base && s->texts == &run->plain;
+    return run->params->match_base > 0 && s->texts == &run->plain;
+}
+
+static double weight_of(const tfc_train_run *run, const tfc_train_sequence *s)
+{
+    return matches_base(run, s) ? run->params->match_base : 1;
+}
+
+/* What the sequences' targets weigh together. */
+static double total_weight(const tfc_train_run *run, const tfc_train_sequence *sequences, int64_t n)
+{
+    double total = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const tfc_train_sequence *s = &sequences[i];
+        int64_t n_targets = 0;
+        for (int64_t j = s->texts->starts[s->at]; j < s->texts->starts[s->at + 1]; j++)
+            n_targets += s->texts->targets[j] >= 0;
+        total += weight_of(run, s) * (double)n_targets;
+    }
+    return total;
 }
 
 /* The next pack: as many of the n sequences as max_tokens allows, in order, and all with the same kind of
@@ -52,18 +60,20 @@ static int64_t pack_fill(tfc_train_run *run, const tfc_train_sequence *sequences
     return pack->n_sequences;
 }
 
-/* The sum of losses of the sequences. With backward the gradient of their mean is added. TFC_EINTERRUPTED
- * between packs; then the step has not happened. */
+/* The weighted mean of the losses of the sequences, whose targets weigh `total`. With backward its gradient
+ * is added. TFC_EINTERRUPTED between packs; then the step has not happened. */
 static tfc_status run_sequences(tfc_train_run *run, const tfc_train_sequence *sequences, int64_t n,
-                                int64_t n_targets, bool backward, double *nll, tfc_error *err)
+                                double total, bool backward, double *loss, tfc_error *err)
 {
-    float scale = n_targets ? (float)(1.0 / (double)n_targets) : 0;
-    *nll = 0;
+    double sum = 0;
+    *loss = 0;
     for (int64_t from = 0; from < n;) {
         if (tfc_should_stop(run->monitor)) return tfc_fail(err, TFC_EINTERRUPTED, "interrupted");
         tfc_train_pack pack;
         int64_t taken = pack_fill(run, sequences + from, n - from, &pack), in_pack = 0;
-        *nll += tfc_trainer_run(&run->trainer, &pack, scale, backward);
+        double weight = weight_of(run, &sequences[from]);
+        float scale = total > 0 ? (float)(weight / total) : 0;
+        sum += weight * tfc_trainer_run(&run->trainer, &pack, scale, backward);
         if (backward) {
             for (int64_t i = 0; i < pack.T; i++) in_pack += pack.targets[i] >= 0;
             run->flops += tfc_trainer_flops(&run->trainer, pack.lengths, pack.n_sequences, in_pack);
@@ -71,6 +81,7 @@ static tfc_status run_sequences(tfc_train_run *run, const tfc_train_sequence *se
         }
         from += taken;
     }
+    if (total > 0) *loss = sum / total;
     return TFC_OK;
 }
 
@@ -110,13 +121,12 @@ static tfc_status evaluate(tfc_train_run *run, tfc_error *err)
     if (!sequences) return tfc_fail_memory(err, "dev texts");
     for (int64_t i = 0; i < run->n_dev; i++)
         sequences[i] = (tfc_train_sequence){run->dev_texts, run->dev_list[i]};
-    int64_t n_targets = count_targets(sequences, run->n_dev), step = run->state.step;
-    double nll;
+    int64_t step = run->state.step;
+    double total = total_weight(run, sequences, run->n_dev), loss;
     progress(run, "dev loss");
-    tfc_status status = run_sequences(run, sequences, run->n_dev, n_targets, false, &nll, err);
+    tfc_status status = run_sequences(run, sequences, run->n_dev, total, false, &loss, err);
     tfc_free(sequences);
     if (status != TFC_OK) return status;
-    double loss = n_targets ? nll / (double)n_targets : 0;
     if (!isfinite(loss))
         return tfc_fail(err, TFC_ELIMIT,
                         "the dev loss after step %lld is not finite; train with a lower lr than %g",
@@ -182,12 +192,11 @@ static tfc_status check_finite(const tfc_train_run *run, int64_t step, const cha
 static tfc_status train_step(tfc_train_run *run, tfc_error *err)
 {
     const tfc_train_params *p = run->params;
-    double start = tfc_train_clock(), nll;
-    int64_t n = fill_batch(run), n_targets = count_targets(run->batch, n), step = run->state.step + 1;
-    int64_t tokens_before = run->train_tokens;
+    double start = tfc_train_clock(), loss, norm = 0;
+    int64_t n = fill_batch(run), step = run->state.step + 1, tokens_before = run->train_tokens;
+    double total = total_weight(run, run->batch, n);
     tfc_trainer_zero_grad(&run->trainer);
-    tfc_status status = run_sequences(run, run->batch, n, n_targets, true, &nll, err);
-    double loss = n_targets ? nll / (double)n_targets : 0, norm = 0;
+    tfc_status status = run_sequences(run, run->batch, n, total, true, &loss, err);
     if (status == TFC_OK) status = check_finite(run, step, "loss", loss, err);
     if (status == TFC_OK) {
         norm = tfc_trainer_grad_norm(&run->trainer);

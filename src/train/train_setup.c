@@ -44,6 +44,7 @@ static tfc_status params_check(const tfc_train_params *p, tfc_error *err)
 {
     const range ranges[] = {
         {"plain_share", p->plain_share, 0, 0.9},
+        {"match_base", p->match_base, 0, 1000},
         {"dev_share", p->dev_share, 0, 0.5},
         {"steps", (double)p->steps, 0, 1e9},
         {"epochs", p->epochs, p->steps > 0 ? 0 : 1e-6, 1e6},
@@ -71,7 +72,7 @@ static tfc_status params_check(const tfc_train_params *p, tfc_error *err)
                             (long long)p->model_steps[i]);
     if (p->plain_share > 0 && !p->plain)
         return tfc_fail(err, TFC_EINVAL, "plain_share %g needs a file of plain texts", p->plain_share);
-    if (p->match_base && !(p->plain && p->plain_share > 0))
+    if (p->match_base > 0 && !(p->plain && p->plain_share > 0))
         return tfc_fail(err, TFC_EINVAL, "match_base is about plain texts: give a file of them and a share");
     if (p->operand && strcmp(p->operand, "bf16") != 0 && strcmp(p->operand, "f32") != 0)
         return tfc_fail(err, TFC_EINVAL, "operand '%s' is none of training's: bf16, f32", p->operand);
@@ -170,7 +171,8 @@ static tfc_status settings_make(tfc_train_run *run, tfc_error *err)
     tfc_buffer_printf(&b,
                       "beta1 = %.17g\nbeta2 = %.17g\nepsilon = %.17g\nweight_decay = %.17g\nclip = %.17g\n",
                       p->beta1, p->beta2, p->epsilon, p->weight_decay, p->clip);
-    tfc_buffer_printf(&b, "match_base = %d\nfreeze_embeddings = %d\n", p->match_base, p->freeze_embeddings);
+    tfc_buffer_printf(&b, "match_base = %.17g\nfreeze_embeddings = %d\n", p->match_base,
+                      p->freeze_embeddings);
     tfc_buffer_printf(&b, "seed = %llu\neval_every = %lld\n", (unsigned long long)p->seed,
                       (long long)run->eval_every);
     tfc_status status = tfc_buffer_ok(&b, "settings", err);
@@ -292,7 +294,7 @@ tfc_status tfc_train_run_init(tfc_train_run *run, tfc_model *base, const tfc_tra
                                    .freeze_embeddings = params->freeze_embeddings};
     if (status == TFC_OK && !(run->pool = tfc_pool_create(params->n_threads, err)))
         status = err ? err->status : TFC_ENOMEM;
-    if (status == TFC_OK && params->match_base) {
+    if (status == TFC_OK && params->match_base > 0) {
         options.reference = base;
         status = tfc_model_pack(base, run->pool, err);
     }

@@ -309,6 +309,36 @@ static void test_variants(void **state)
     remove_tree("variant3");
 }
 
+/* With plain texts that match the base model the bytes are the same after a stop, and with other threads. */
+static void test_match_base(void **state)
+{
+    (void)state;
+    char *whole, *text;
+    size_t n_whole, n;
+    tfc_train_params params = tiny("match");
+    params.match_base = 0.5;
+    params.freeze_embeddings = true;
+    train_to_end(&params);
+    read_output("match", "model/model.gguf", &whole, &n_whole);
+    assert_true(n_whole == n_reference && memcmp(whole, reference, n_whole) != 0);
+    params.out = in_root("match2");
+    params.n_threads = 3;
+    stopper s = {.at = 4};
+    tfc_error err;
+    assert_int_equal(train(&params, &s, NULL, &err), TFC_EINTERRUPTED);
+    params.n_threads = 1;
+    train_to_end(&params);
+    read_output("match2", "model/model.gguf", &text, &n);
+    assert_int_equal(n, n_whole);
+    assert_memory_equal(text, whole, n);
+    tfc_free(text);
+    tfc_free(whole);
+    params.match_base = 0;
+    refused(&params, TFC_ECONFLICT, "match_base = 0.5");
+    remove_tree("match");
+    remove_tree("match2");
+}
+
 /* ---- what is refused ---- */
 
 static void test_other_settings(void **state)
@@ -354,6 +384,9 @@ static void test_bad_params(void **state)
     params = tiny("bad");
     params.plain = NULL;
     refused(&params, TFC_EINVAL, "plain_share");
+    params.plain_share = 0;
+    params.match_base = 1;
+    refused(&params, TFC_EINVAL, "match_base");
     params = tiny("bad");
     params.operand = "int3";
     refused(&params, TFC_EINVAL, "int3");
@@ -539,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_bad_params),  cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_best),        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_memory),      cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_match_base),
     };
     return cmocka_run_group_tests(tests, prepare, tidy);
 }
