@@ -25,6 +25,7 @@ void cli_train_options(cli_training *t, cli_option options[CLI_N_TRAIN])
         {"epsilon", CLI_NUMBER, &p->epsilon, "X", "AdamW (default 1e-8)", 0, 1},
         {"weight-decay", CLI_NUMBER, &p->weight_decay, "X", "AdamW (default 0)", 0, 100},
         {"clip", CLI_NUMBER, &p->clip, "X", "largest norm of the gradient (default 1; 0: any)", 0, 1000000},
+        {"text-weight", CLI_NUMBER, &p->text_weight, "X", "of the loss outside calls (default 1)", 0, 1},
         {"mask-results", CLI_FLAG, &p->mask_results, NULL, "no loss on the results of calls", 0, 0},
         {"without-calls", CLI_FLAG, &p->without_calls, NULL, "the texts without their calls: a control", 0,
          0},

@@ -27,16 +27,18 @@ typedef struct tfc_train_params {
      * forgetting, Li & Hoiem 2016). */
     double match_base;
     bool freeze_embeddings; /* the token and position tables and the head stay as they are */
-    const char *dev;    /* JSON lines for the dev loss; NULL: a held-out share of data */
-    double dev_share;   /* default 0.05 when dev is NULL; 0: no dev set, the last weights are kept */
-    const char *out;    /* folder */
-    int64_t steps;      /* 0: epochs decides */
-    double epochs;      /* default 1 */
-    int64_t batch;      /* texts of one step */
+    const char *dev;        /* JSON lines for the dev loss; NULL: a held-out share of data */
+    double dev_share;       /* default 0.05 when dev is NULL; 0: no dev set, the last weights are kept */
+    const char *out;        /* folder */
+    int64_t steps;          /* 0: epochs decides */
+    double epochs;          /* default 1 */
+    int64_t batch;          /* texts of one step */
     int64_t max_tokens; /* longest sequence and length of a pack; default 1024, at most the model's context */
     double lr, warmup_share;                          /* 5e-5; 0.1 */
     double beta1, beta2, epsilon, weight_decay, clip; /* 0.9 0.95 1e-8 0.0 1.0; clip 0: none */
-    bool lr_decay;       /* linear to zero after the warm-up; the paper does not say; default false */
+    bool lr_decay; /* linear to zero after the warm-up; the paper does not say; default false */
+    /* Weight of the loss outside calls, 0 … 1 (default 1, the paper's), in texts that have calls. */
+    double text_weight;
     bool mask_results;   /* no loss on the result of a call (from after its arrow to its bracket) */
     bool without_calls;  /* the same texts without their calls ("source"): a control */
     bool add_eos;        /* texts end with the end-of-text token; default true */

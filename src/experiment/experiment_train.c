@@ -25,6 +25,7 @@ static const setting settings[] = {
     {"match_base", NUMBER, AT(match_base), 0, 1000},
     {"freeze_embeddings", YESNO, AT(freeze_embeddings), 0, 1},
     {"dev_share", NUMBER, AT(dev_share), 0, 0.5},
+    {"text_weight", NUMBER, AT(text_weight), 0, 1},
     {"mask_results", YESNO, AT(mask_results), 0, 1},
     {"add_eos", YESNO, AT(add_eos), 0, 1},
     {"beta1", NUMBER, AT(beta1), 0, 0.999999},

@@ -22,21 +22,16 @@ static bool matches_base(const tfc_train_run *run, const tfc_train_sequence *s)
     return run->params->match_base > 0 && s->texts == &run->plain;
 }
 
-static double weight_of(const tfc_train_run *run, const tfc_train_sequence *s)
-{
-    return matches_base(run, s) ? run->params->match_base : 1;
-}
-
 /* What the sequences' targets weigh together. */
 static double total_weight(const tfc_train_run *run, const tfc_train_sequence *sequences, int64_t n)
 {
     double total = 0;
     for (int64_t i = 0; i < n; i++) {
         const tfc_train_sequence *s = &sequences[i];
-        int64_t n_targets = 0;
+        double sum = 0;
         for (int64_t j = s->texts->starts[s->at]; j < s->texts->starts[s->at + 1]; j++)
-            n_targets += s->texts->targets[j] >= 0;
-        total += weight_of(run, s) * (double)n_targets;
+            if (s->texts->targets[j] >= 0) sum += (double)s->texts->weights[j];
+        total += matches_base(run, s) ? run->params->match_base * sum : sum;
     }
     return total;
 }
@@ -46,7 +41,8 @@ static double total_weight(const tfc_train_run *run, const tfc_train_sequence *s
 static int64_t pack_fill(tfc_train_run *run, const tfc_train_sequence *sequences, int64_t n,
                          tfc_train_pack *pack)
 {
-    *pack = (tfc_train_pack){.ids = run->ids, .targets = run->targets, .lengths = run->lengths};
+    *pack = (tfc_train_pack){
+        .ids = run->ids, .targets = run->targets, .weights = run->weights, .lengths = run->lengths};
     pack->match_reference = matches_base(run, &sequences[0]);
     while (pack->n_sequences < n) {
         const tfc_train_sequence *s = &sequences[pack->n_sequences];
@@ -54,6 +50,8 @@ static int64_t pack_fill(tfc_train_run *run, const tfc_train_sequence *sequences
         if (pack->T + length > run->max_tokens || matches_base(run, s) != pack->match_reference) break;
         memcpy(run->ids + pack->T, s->texts->ids + from, (size_t)length * sizeof *run->ids);
         memcpy(run->targets + pack->T, s->texts->targets + from, (size_t)length * sizeof *run->targets);
+        float factor = pack->match_reference ? (float)run->params->match_base : 1;
+        for (int64_t i = 0; i < length; i++) run->weights[pack->T + i] = factor * s->texts->weights[from + i];
         run->lengths[pack->n_sequences++] = length;
         pack->T += length;
     }
@@ -65,15 +63,14 @@ static int64_t pack_fill(tfc_train_run *run, const tfc_train_sequence *sequences
 static tfc_status run_sequences(tfc_train_run *run, const tfc_train_sequence *sequences, int64_t n,
                                 double total, bool backward, double *loss, tfc_error *err)
 {
+    float scale = total > 0 ? (float)(1 / total) : 0;
     double sum = 0;
     *loss = 0;
     for (int64_t from = 0; from < n;) {
         if (tfc_should_stop(run->monitor)) return tfc_fail(err, TFC_EINTERRUPTED, "interrupted");
         tfc_train_pack pack;
         int64_t taken = pack_fill(run, sequences + from, n - from, &pack), in_pack = 0;
-        double weight = weight_of(run, &sequences[from]);
-        float scale = total > 0 ? (float)(weight / total) : 0;
-        sum += weight * tfc_trainer_run(&run->trainer, &pack, scale, backward);
+        sum += tfc_trainer_run(&run->trainer, &pack, scale, backward);
         if (backward) {
             for (int64_t i = 0; i < pack.T; i++) in_pack += pack.targets[i] >= 0;
             run->flops += tfc_trainer_flops(&run->trainer, pack.lengths, pack.n_sequences, in_pack);

@@ -14,10 +14,10 @@ enum {
 
 /* ---- one text ---- */
 
-/* The tokens of the text in work, and which of them are to be predicted. */
+/* The tokens of the text in work, and how much their prediction counts (0: not predicted). */
 typedef struct draft {
     int32_t *ids;
-    bool *wanted;
+    float *weights;
     int64_t n, capacity;
 } draft;
 
@@ -27,24 +27,24 @@ static bool draft_reserve(draft *d, int64_t n)
     int64_t capacity = n > 2 * d->capacity ? n : 2 * d->capacity;
     int32_t *ids = tfc_realloc(d->ids, (size_t)capacity, sizeof *ids);
     if (ids) d->ids = ids;
-    bool *wanted = ids ? tfc_realloc(d->wanted, (size_t)capacity, sizeof *wanted) : NULL;
-    if (!wanted) return false;
-    d->wanted = wanted;
+    float *weights = ids ? tfc_realloc(d->weights, (size_t)capacity, sizeof *weights) : NULL;
+    if (!weights) return false;
+    d->weights = weights;
     d->capacity = capacity;
     return true;
 }
 
-static tfc_status draft_id(draft *d, int32_t id, bool wanted, tfc_error *err)
+static tfc_status draft_id(draft *d, int32_t id, float weight, tfc_error *err)
 {
     if (!draft_reserve(d, d->n + 1)) return tfc_fail_memory(err, "training text");
     d->ids[d->n] = id;
-    d->wanted[d->n++] = wanted;
+    d->weights[d->n++] = weight;
     return TFC_OK;
 }
 
 /* Appends the tokens of one piece. Special tokens written out in a corpus are text. */
 static tfc_status draft_piece(draft *d, const tfc_tokenizer *tokenizer, const char *text, size_t n,
-                              bool wanted, tfc_error *err)
+                              float weight, tfc_error *err)
 {
     int32_t *ids;
     int64_t n_ids;
@@ -54,7 +54,7 @@ static tfc_status draft_piece(draft *d, const tfc_tokenizer *tokenizer, const ch
     bool room = draft_reserve(d, d->n + n_ids);
     for (int64_t i = 0; room && i < n_ids; i++) {
         d->ids[d->n] = ids[i];
-        d->wanted[d->n++] = wanted;
+        d->weights[d->n++] = weight;
     }
     tfc_ids_free(ids);
     return room ? TFC_OK : tfc_fail_memory(err, "training text");
@@ -150,19 +150,20 @@ static tfc_status row_calls_check(const row_calls *row, const char *source, size
 }
 
 static tfc_status draft_calls(draft *d, const tfc_tokenizer *tokenizer, const row_calls *row,
-                              const char *source, size_t n_source, bool mask_results, tfc_error *err)
+                              const char *source, size_t n_source, const tfc_train_text_options *options,
+                              tfc_error *err)
 {
     size_t done = 0;
+    float outside = (float)options->text_weight, result = options->mask_results ? 0 : 1;
     tfc_status status = TFC_OK;
     for (size_t i = 0; status == TFC_OK && i < row->n; i++) {
         const row_call *call = &row->calls[i];
-        status = draft_piece(d, tokenizer, source + done, call->at - done, true, err);
-        if (status == TFC_OK) status = draft_piece(d, tokenizer, call->head, strlen(call->head), true, err);
-        if (status == TFC_OK)
-            status = draft_piece(d, tokenizer, call->tail, strlen(call->tail), !mask_results, err);
+        status = draft_piece(d, tokenizer, source + done, call->at - done, outside, err);
+        if (status == TFC_OK) status = draft_piece(d, tokenizer, call->head, strlen(call->head), 1, err);
+        if (status == TFC_OK) status = draft_piece(d, tokenizer, call->tail, strlen(call->tail), result, err);
         done = call->at;
     }
-    if (status == TFC_OK) status = draft_piece(d, tokenizer, source + done, n_source - done, true, err);
+    if (status == TFC_OK) status = draft_piece(d, tokenizer, source + done, n_source - done, outside, err);
     return status;
 }
 
@@ -173,24 +174,26 @@ static tfc_status draft_row(draft *d, const tfc_tokenizer *tokenizer, tfc_json *
     size_t n_text, n_source;
     tfc_json *array;
     bool found = false;
+    float outside = 1;
     row_calls row = {0};
     tfc_status status = tfc_json_get_text(object, "text", &text, &n_text, NULL, err);
     if (status == TFC_OK) status = tfc_json_get_array(object, "calls", &array, &found, err);
     if (status != TFC_OK) return status;
     if (!found || json_object_array_length(array) == 0) {
-        status = draft_piece(d, tokenizer, text, n_text, true, err);
+        status = draft_piece(d, tokenizer, text, n_text, 1, err);
     } else {
         status = tfc_json_get_text(object, "source", &source, &n_source, NULL, err);
         if (status == TFC_OK) status = row_calls_read(&row, array, err);
         if (status == TFC_OK) status = row_calls_check(&row, source, n_source, text, n_text, err);
+        if (!options->without_calls) outside = (float)options->text_weight;
         if (status == TFC_OK && options->without_calls)
-            status = draft_piece(d, tokenizer, source, n_source, true, err);
+            status = draft_piece(d, tokenizer, source, n_source, 1, err);
         else if (status == TFC_OK)
-            status = draft_calls(d, tokenizer, &row, source, n_source, options->mask_results, err);
+            status = draft_calls(d, tokenizer, &row, source, n_source, options, err);
         row_calls_release(&row);
     }
     if (status == TFC_OK && options->add_eos && tfc_tokenizer_eos(tokenizer) >= 0)
-        status = draft_id(d, tfc_tokenizer_eos(tokenizer), true, err);
+        status = draft_id(d, tfc_tokenizer_eos(tokenizer), outside, err);
     for (int64_t i = 0; status == TFC_OK && i < d->n; i++)
         if (d->ids[i] < 0 || d->ids[i] >= options->n_vocab)
             status = tfc_fail(err, TFC_EFORMAT, "token %d is outside the model's vocabulary", d->ids[i]);
@@ -221,6 +224,9 @@ static bool texts_reserve(tfc_train_texts *t, int64_t n_ids)
     int32_t *targets = tfc_realloc(t->targets, (size_t)capacity, sizeof *targets);
     if (!targets) return false;
     t->targets = targets;
+    float *weights = tfc_realloc(t->weights, (size_t)capacity, sizeof *weights);
+    if (!weights) return false;
+    t->weights = weights;
     t->ids_capacity = capacity;
     return true;
 }
@@ -232,10 +238,14 @@ static bool texts_add(tfc_train_texts *t, const draft *d, int64_t from, int64_t 
     int64_t first = t->starts[t->n], at = first;
     if (bos >= 0) t->ids[at++] = bos;
     for (int64_t i = from; i < to; i++) {
-        if (at > first) t->targets[at - 1] = d->wanted[i] ? d->ids[i] : -1;
+        if (at > first) {
+            t->targets[at - 1] = d->weights[i] > 0 ? d->ids[i] : -1;
+            t->weights[at - 1] = d->weights[i];
+        }
         t->ids[at++] = d->ids[i];
     }
     t->targets[at - 1] = -1;
+    t->weights[at - 1] = 0;
     t->text[t->n++] = t->n_texts;
     t->starts[t->n] = at;
     return true;
@@ -298,7 +308,7 @@ tfc_status tfc_train_texts_load(tfc_train_texts *texts, const char *path, const 
         status = texts_line(texts, &d, data + at, n, what, tokenizer, options, err);
     }
     tfc_free(d.ids);
-    tfc_free(d.wanted);
+    tfc_free(d.weights);
     tfc_file_map_close(&map);
     if (status == TFC_OK && texts->n == 0)
         status = tfc_fail(err, TFC_EFORMAT, "'%s' holds no text of at least two tokens", path);
@@ -312,6 +322,7 @@ void tfc_train_texts_release(tfc_train_texts *texts)
     tfc_free(texts->text);
     tfc_free(texts->ids);
     tfc_free(texts->targets);
+    tfc_free(texts->weights);
     memset(texts, 0, sizeof *texts);
 }
 
@@ -321,7 +332,8 @@ uint64_t tfc_train_texts_hash(const tfc_train_texts *t)
     size_t n_ids = (size_t)t->starts[t->n];
     uint64_t hash = tfc_hash_bytes(t->starts, ((size_t)t->n + 1) * sizeof *t->starts, 1);
     hash = tfc_hash_bytes(t->ids, n_ids * sizeof *t->ids, hash);
-    return tfc_hash_bytes(t->targets, n_ids * sizeof *t->targets, hash);
+    hash = tfc_hash_bytes(t->targets, n_ids * sizeof *t->targets, hash);
+    return tfc_hash_bytes(t->weights, n_ids * sizeof *t->weights, hash);
 }
 
 /* ---- order ---- */

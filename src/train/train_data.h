@@ -15,12 +15,14 @@ typedef struct tfc_train_texts {
     int64_t *text;      /* [n] which text a sequence belongs to, ascending */
     int32_t *ids;
     int32_t *targets; /* of each token: the next one's id, or -1: no loss there */
+    float *weights;   /* of each target */
     int64_t capacity, ids_capacity;
 } tfc_train_texts;
 
 typedef struct tfc_train_text_options {
     int64_t max_tokens, n_vocab;
     bool add_eos, mask_results, without_calls;
+    double text_weight; /* of the targets outside calls, in texts that have calls; those inside weigh 1 */
 } tfc_train_text_options;
 
 /* Reads JSON lines with "text". Rows with "calls" also need "source", and are tokenised piece by piece, as

@@ -54,9 +54,10 @@ static void softmax_task(void *context, int64_t i, int worker)
     } else {
         wanted = (double)logits[t->row_targets[row]];
     }
-    t->row_nll[row] = (double)max + tfc_log64(sum) - wanted;
+    double weight = (double)t->row_weights[row];
+    t->row_nll[row] = weight * ((double)max + tfc_log64(sum) - wanted);
     t->row_shift[row] = max;
-    t->row_factor[row] = (float)((double)job->scale / sum);
+    t->row_factor[row] = (float)((double)job->scale * weight / sum);
 }
 
 /* d_logits = (softmax - onehot(target) or the reference's) * scale, in place */
@@ -66,14 +67,15 @@ static void gradient_task(void *context, int64_t i, int worker)
     const head_job *job = context;
     tfc_trainer *t = job->trainer;
     int64_t row = job->from + i, target = t->row_targets[row] - job->v;
+    float scale = job->scale * t->row_weights[row];
     float *logits = t->logits + i * t->ld_logits + job->v;
     t->kernels->exp_shift(logits, logits, t->row_shift[row], t->row_factor[row], job->n_v);
     if (job->match_reference) {
         const float *p = t->reference_p + i * t->ld_logits + job->v;
-        for (int64_t v = 0; v < job->n_v; v++) logits[v] -= job->scale * p[v];
+        for (int64_t v = 0; v < job->n_v; v++) logits[v] -= scale * p[v];
         return;
     }
-    if (target >= 0 && target < job->n_v) logits[target] -= job->scale;
+    if (target >= 0 && target < job->n_v) logits[target] -= scale;
 }
 
 static void chunk_backward(tfc_trainer *t, head_job *job, const float *x, float *d_x)
@@ -101,6 +103,7 @@ static int64_t rows_with_target(tfc_trainer *t, const tfc_train_pack *pack)
     for (int64_t i = 0; i < pack->T; i++) {
         if (pack->targets[i] < 0) continue;
         t->rows[n] = (int32_t)i;
+        t->row_weights[n] = pack->weights ? pack->weights[i] : 1;
         t->row_targets[n++] = pack->targets[i];
     }
     return n;

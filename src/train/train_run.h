@@ -42,6 +42,7 @@ typedef struct tfc_train_run {
 
     tfc_train_sequence *batch; /* [params->batch] */
     int32_t *ids, *targets;    /* [max_tokens] of a pack */
+    float *weights;            /* [max_tokens] */
     int64_t *lengths;          /* [max_tokens] */
 
     double train_seconds, flops; /* of this call's steps */

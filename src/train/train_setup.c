@@ -29,6 +29,7 @@ tfc_train_params tfc_train_params_default(void)
         .beta2 = 0.95,
         .epsilon = 1e-8,
         .clip = 1,
+        .text_weight = 1,
         .add_eos = true,
         .export_format = "gguf",
         .export_type = "BF16",
@@ -45,6 +46,7 @@ static tfc_status params_check(const tfc_train_params *p, tfc_error *err)
     const range ranges[] = {
         {"plain_share", p->plain_share, 0, 0.9},
         {"match_base", p->match_base, 0, 1000},
+        {"text_weight", p->text_weight, 0, 1},
         {"dev_share", p->dev_share, 0, 0.5},
         {"steps", (double)p->steps, 0, 1e9},
         {"epochs", p->epochs, p->steps > 0 ? 0 : 1e-6, 1e6},
@@ -91,8 +93,12 @@ static int64_t *list_all(int64_t n)
 static tfc_status texts_read(tfc_train_run *run, const tfc_model *base, tfc_error *err)
 {
     const tfc_train_params *p = run->params;
-    tfc_train_text_options options = {run->max_tokens, base->hparams.V, p->add_eos, p->mask_results,
-                                      p->without_calls};
+    tfc_train_text_options options = {.max_tokens = run->max_tokens,
+                                      .n_vocab = base->hparams.V,
+                                      .add_eos = p->add_eos,
+                                      .mask_results = p->mask_results,
+                                      .without_calls = p->without_calls,
+                                      .text_weight = p->text_weight};
     tfc_status status = tfc_train_texts_load(&run->data, p->data, base->tokenizer, &options, err);
     if (status == TFC_OK && p->plain && p->plain_share > 0)
         status = tfc_train_texts_load(&run->plain, p->plain, base->tokenizer, &options, err);
@@ -138,8 +144,9 @@ static tfc_status plan_steps(tfc_train_run *run, tfc_error *err)
     run->batch = tfc_alloc((size_t)p->batch, sizeof *run->batch);
     run->ids = tfc_alloc((size_t)run->max_tokens, sizeof *run->ids);
     run->targets = tfc_alloc((size_t)run->max_tokens, sizeof *run->targets);
+    run->weights = tfc_alloc((size_t)run->max_tokens, sizeof *run->weights);
     run->lengths = tfc_alloc((size_t)run->max_tokens, sizeof *run->lengths);
-    if (!run->state.losses || !run->batch || !run->ids || !run->targets || !run->lengths)
+    if (!run->state.losses || !run->batch || !run->ids || !run->targets || !run->weights || !run->lengths)
         return tfc_fail_memory(err, "training");
     return TFC_OK;
 }
@@ -318,7 +325,7 @@ void tfc_train_run_release(tfc_train_run *run)
     void *const owned[] = {run->train_list, run->dev_list,     run->settings,  run->path_folder,
                            run->path_last,  run->path_best,    run->path_done, run->path_log,
                            run->path_model, run->state.losses, run->batch,     run->ids,
-                           run->targets,    run->lengths};
+                           run->targets,    run->weights,      run->lengths};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) tfc_free(owned[i]);
     memset(run, 0, sizeof *run);
 }

@@ -109,6 +109,7 @@ static void lay_scratch(tfc_trainer *t, tfc_layout *lay)
     t->row_nll = tfc_layout_take(lay, (size_t)T, sizeof(double));
     t->rows = tfc_layout_take(lay, (size_t)T, sizeof(int32_t));
     t->row_targets = tfc_layout_take(lay, (size_t)T, sizeof(int32_t));
+    t->row_weights = take_floats(lay, T, 1);
     t->positions = tfc_layout_take(lay, (size_t)T, sizeof(int32_t));
     t->rope = take_floats(lay, h->rope ? T : 0, h->rope ? h->n_rot : 1);
     t->partial = take_floats(lay, tfc_ceil_div(T, TFC_TRAIN_ROWS), 2 * C);

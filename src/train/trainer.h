@@ -49,6 +49,7 @@ typedef struct tfc_train_pack {
     int64_t T;              /* tokens, 1 … max_tokens */
     const int32_t *ids;     /* [T] */
     const int32_t *targets; /* [T] the token that row t should predict; -1: no loss there */
+    const float *weights;   /* [T] how much that row's loss counts; NULL: 1 */
     int64_t n_sequences;
     const int64_t *lengths; /* [n_sequences], each ≥ 1, together T */
     bool match_reference;   /* rows with a target predict what the reference predicts, not that token */
@@ -104,6 +105,7 @@ typedef struct tfc_trainer {
     float *row_shift, *row_factor; /* [T] softmax of a row: exp(x - shift) * factor */
     double *row_nll;               /* [T] */
     int32_t *rows, *row_targets;   /* [T] rows with a target, and it */
+    float *row_weights;            /* [T] */
     int32_t *positions;            /* [T] */
     float *rope;                   /* [max_tokens, n_rot] */
     float *partial;                /* [blocks of rows, 2C] sums for norm weights and biases */
@@ -139,9 +141,9 @@ void tfc_trainer_release(tfc_trainer *trainer);
 void tfc_trainer_pack_weights(tfc_trainer *trainer);
 
 void tfc_trainer_zero_grad(tfc_trainer *trainer);
-/* The sum of the cross entropy over the pack's rows with a target: -ln p(target), or with match_reference
- * -sum over v of q(v) ln p(v), q the reference's distribution in that place (learning without forgetting, Li
- * & Hoiem 2016, eq. 2 at temperature 1). backward: adds the gradient of scale * sum. */
+/* The weighted sum of the cross entropy over the pack's rows with a target: -ln p(target), or with
+ * match_reference -sum over v of q(v) ln p(v), q the reference's distribution in that place (learning without
+ * forgetting, Li & Hoiem 2016, eq. 2 at temperature 1). backward: adds the gradient of scale * sum. */
 double tfc_trainer_run(tfc_trainer *trainer, const tfc_train_pack *pack, float scale, bool backward);
 
 /* sqrt of the sum of squares of the whole gradient. */

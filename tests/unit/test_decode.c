@@ -204,7 +204,7 @@ static void test_training_and_inference_cut_calls_into_the_same_tokens(void **st
     tfc_error err;
     must(tfc_file_write_whole(path, row, strlen(row), &err), &err);
     tfc_train_texts texts;
-    tfc_train_text_options options = {.max_tokens = 200, .n_vocab = 277};
+    tfc_train_text_options options = {.max_tokens = 200, .n_vocab = 277, .text_weight = 1};
     must(tfc_train_texts_load(&texts, path, tfc_model_tokenizer(f.model), &options, &err), &err);
     unlink(path);
     id_list prompt = {0}, inserted = {0};
@@ -518,7 +518,7 @@ static void test_calls_follow_each_other_directly(void **state)
              whole[0], whole[1], a->tool, a->result, b->tool, "");
     must(tfc_file_write_whole(path, row, strlen(row), &err), &err);
     tfc_train_texts texts;
-    tfc_train_text_options options = {.max_tokens = 200, .n_vocab = 277};
+    tfc_train_text_options options = {.max_tokens = 200, .n_vocab = 277, .text_weight = 1};
     must(tfc_train_texts_load(&texts, path, tfc_model_tokenizer(f.model), &options, &err), &err);
     id_list prompt = {0};
     add_text(&prompt, &f, "the");

@@ -25,7 +25,8 @@ static tfc_tokenizer *open_tokenizer(const char *model, int32_t bos, int32_t eos
     return tfc_tokenizer_from_json(file, bos, eos, NULL);
 }
 
-static const tfc_train_text_options all = {.max_tokens = 1000, .n_vocab = 1000, .add_eos = true};
+static const tfc_train_text_options all = {
+    .max_tokens = 1000, .n_vocab = 1000, .add_eos = true, .text_weight = 1};
 
 static tfc_status load(tfc_train_texts *texts, const char *lines, const tfc_tokenizer *tokenizer,
                        const tfc_train_text_options *options, tfc_error *err)
@@ -94,6 +95,38 @@ static void test_mask(void **state)
     tfc_train_texts_release(&texts);
 }
 
+/* Outside calls a target has the text's weight, inside 1; a text without calls, and the control without them,
+ * weigh 1 throughout. */
+static void test_text_weight(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"So 2+3", " [Calc(2+3) ->", " 5]", NULL};
+    int32_t scratch[200];
+    int64_t end = pieces(scratch, parts), begin = pieces(scratch, (const char *const[]){parts[0], NULL});
+    tfc_train_text_options options = all;
+    options.text_weight = 0.25;
+    tfc_train_texts texts;
+    tfc_error err;
+    assert_int_equal(load(&texts, row, plain_tokenizer, &options, &err), TFC_OK);
+    for (int64_t i = 0; i < end; i++)
+        assert_true(texts.weights[i] == (i + 1 >= begin && i + 1 < end ? 1 : 0.25F));
+    assert_true(texts.weights[texts.starts[1] - 2] == 0.25F && texts.weights[texts.starts[1] - 1] == 0);
+    tfc_train_texts_release(&texts);
+    options.text_weight = 0;
+    assert_int_equal(load(&texts, row, plain_tokenizer, &options, &err), TFC_OK);
+    for (int64_t i = 0; i < end; i++) assert_true((texts.targets[i] >= 0) == (i + 1 >= begin && i + 1 < end));
+    tfc_train_texts_release(&texts);
+    options.without_calls = true;
+    assert_int_equal(load(&texts, row, plain_tokenizer, &options, &err), TFC_OK);
+    for (int64_t i = 0; i + 1 < texts.starts[1]; i++) assert_true(texts.weights[i] == 1);
+    tfc_train_texts_release(&texts);
+    options = all;
+    options.text_weight = 0.25;
+    assert_int_equal(load(&texts, "{\"text\":\"qxzjkvwqx\"}\n", plain_tokenizer, &options, &err), TFC_OK);
+    for (int64_t i = 0; i + 1 < texts.starts[1]; i++) assert_true(texts.weights[i] == 1);
+    tfc_train_texts_release(&texts);
+}
+
 /* Every token after the first is a target exactly once, wherever a text is cut. */
 static void test_cuts(void **state)
 {
@@ -101,7 +134,8 @@ static void test_cuts(void **state)
     for (int64_t max_tokens = 2; max_tokens < 30; max_tokens++)
         for (int bos = 0; bos < 2; bos++) {
             const tfc_tokenizer *tokenizer = bos ? bos_tokenizer : plain_tokenizer;
-            tfc_train_text_options options = {max_tokens, 1000, true, false, false};
+            tfc_train_text_options options = all;
+            options.max_tokens = max_tokens;
             tfc_train_texts texts, whole;
             tfc_error err;
             const char *lines =
@@ -169,7 +203,8 @@ static void test_split(void **state)
     (void)state;
     char lines[4000] = "";
     for (int i = 0; i < 40; i++) strcat(lines, "{\"text\":\"qxzjkvwqx\"}\n");
-    tfc_train_text_options options = {4, 1000, true, false, false};
+    tfc_train_text_options options = all;
+    options.max_tokens = 4;
     tfc_train_texts texts;
     tfc_error err;
     assert_int_equal(load(&texts, lines, plain_tokenizer, &options, &err), TFC_OK);
@@ -241,8 +276,9 @@ static int tidy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),  cmocka_unit_test(test_mask),  cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_split), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_pieces), cmocka_unit_test(test_mask),    cmocka_unit_test(test_text_weight),
+        cmocka_unit_test(test_cuts),   cmocka_unit_test(test_refused), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_order),
     };
     return cmocka_run_group_tests(tests, prepare, tidy);
 }
