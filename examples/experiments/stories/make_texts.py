@@ -4,9 +4,10 @@
     make_texts.py [--seed 1] [--fill 4] [--words 0.12] [--frames frames.jsonl] [--name story] > stories.jsonl
 
 A frame is a text with {a} {b} {c} {d} (numbers, from their ranges), {r} and {s} (results of expressions over
-them), {F} {F2} {M} {M2} (names). {a:w} is written as a word; a share of the texts (--words)
-has all its whole numbers below 1,000 in words but the result. A filling in which another short expression over
-the text's numbers also gives the result is drawn again, up to 30 times: chance arithmetic teaches nothing.
+them), {F} {F2} {M} {M2} (names). {a:w} is written as a word, {a:n} always in figures, as in ${a:n}; a share of
+the texts (--words) has all its other whole numbers below 1,000 in words but the result. A filling in which another
+short expression over the text's numbers also gives the result is drawn again, up to 30 times: chance arithmetic
+teaches nothing.
 """
 import argparse
 import itertools
@@ -108,7 +109,7 @@ def fill(rng, frame, words):
         key, form = match.group(1), match.group(2)
         if key in names:
             return names[key]
-        spoken = in_words and key != "r" and values[key].denominator == 1 and values[key] < 1000
+        spoken = in_words and key != "r" and form != "n" and values[key].denominator == 1 and values[key] < 1000
         if form == "w" or spoken:
             return word(int(values[key]))
         return printed(values[key], commas)
