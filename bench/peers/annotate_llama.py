@@ -15,21 +15,17 @@ import argparse
 import json
 import math
 import pathlib
-import statistics
 import time
 
 import numpy as np
 
 import annotate_inputs
 import llama_lib
-from annotate_inputs import TOOLS, WEIGHTS
+from annotate_check import show_differences, show_kept_alone, summary, weighted_loss
+from annotate_inputs import TOOLS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 OUT = ROOT / "build" / "peers"
-
-
-def weighted_loss(lps):
-    return -sum(w * lp for w, lp in zip(WEIGHTS, lps))
 
 
 def common_prefix(a, b):
@@ -205,42 +201,12 @@ def set_probability(logits, ids):
     return weights[:, ids].sum(axis=1) / weights.sum(axis=1, dtype=np.float64)
 
 
-def differences(text, losses, p, scores):
-    """Of one text against what our run without pruning stored: lists of absolute differences."""
-    out = {"loss_empty": [abs(losses[row["token"]] - row["loss_empty"]) for row in text["places"]],
-           "p": [abs(p[row["tool"]][row["token"]] - row["p"]) for row in text["places"] if row["tool"] in p],
-           "loss_result": [], "loss_call": []}
-    for k, (with_result, empty) in scores.items():
-        own = text["candidates"][k]
-        out["loss_result"].append(abs(with_result - own["loss_result"]))
-        if empty is not None:
-            out["loss_call"].append(abs(empty - own["loss_call"]))
-    return out
-
-
-def kept_by(texts, results):
-    """Calls whose gain reaches the threshold, by the peer's own losses."""
-    kept = []
-    for index, (text, (losses, _, scores)) in enumerate(zip(texts, results)):
-        for k, (with_result, empty) in scores.items():
-            own = text["candidates"][k]
-            if empty is not None and min(losses[own["token"]], empty) - with_result >= own["tau_f"]:
-                kept.append((index, own["tool"], own["token"], own["args"]))
-    return sorted(kept)
-
-
 def run_peer(model, texts, options, pruning, server=False):
     peer = Peer(model, options.threads, pruning, server)
     start = time.perf_counter()
     results = [peer.annotate(text) for text in texts]
     seconds = time.perf_counter() - start
-    gathered = {}
-    for text, result in zip(texts, results):
-        for key, values in differences(text, *result).items():
-            gathered.setdefault(key, []).extend(values)
-    return {"seconds": seconds, "phases": peer.seconds, "tokens": peer.tokens, "kept": kept_by(texts, results),
-            "differences": {key: {"n": len(v), "mean": statistics.fmean(v) if v else 0, "most": max(v, default=0)}
-                            for key, v in gathered.items()}}
+    return {"seconds": seconds, "phases": peer.seconds, "tokens": peer.tokens, **summary(texts, results)}
 
 
 def show(report, n):
@@ -259,14 +225,12 @@ def show(report, n):
                             for phase in row.get("phases", ())))
     for name in ("llama", "llama-pruned", "server"):
         if name in report:
-            print(f"{name}: " + ", ".join(f"{key} differs by {d['mean']:.4f} (most {d['most']:.4f}, n {d['n']})"
-                                          for key, d in report[name]["differences"].items()))
+            show_differences(name, report[name])
     print(f"kept: ours {len(report['ours']['kept'])}, unpruned {len(report['ours-unpruned']['kept'])}, "
           + ", ".join(f"{name} {len(report[name]['kept'])}" for name in ("llama", "llama-pruned") if name in report))
     for name in ("llama", "llama-pruned"):
-        for row in sorted({tuple(x) for x in report.get(name, {}).get("kept", report["ours"]["kept"])}
-                          ^ {tuple(x) for x in report["ours"]["kept"]}):
-            print(f"  kept by one alone (ours or {name}): {row}")
+        if name in report:
+            show_kept_alone(name, report[name], report["ours"]["kept"])
 
 
 def main():
