@@ -55,6 +55,7 @@ int cmd_experiment(int argc, char **argv)
     params.cpu = common.cpu;
     params.operand = common.operand;
     params.n_threads = (int)common.threads;
+    if (common.kv_mb > 0) params.kv_bytes = (size_t)common.kv_mb << 20;
     tfc_error err;
     tfc_error_init(&err);
     tfc_monitor monitor = cli_monitor(common.quiet && !params.plan);

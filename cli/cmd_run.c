@@ -45,7 +45,7 @@ static double now(void)
 static void training_unset(tfc_train_params *p)
 {
     p->steps = p->batch = p->max_tokens = -1;
-    p->epochs = p->lr = p->warmup_share = p->plain_share = NAN;
+    p->epochs = p->lr = p->warmup_share = p->plain_share = p->match_base = NAN;
 }
 
 static void training_fill(job *self)
@@ -65,6 +65,9 @@ static void training_fill(job *self)
     if (isnan(p->lr)) p->lr = isnan(r->train.lr) ? fallback.lr : r->train.lr;
     if (isnan(p->warmup_share))
         p->warmup_share = isnan(r->train.warmup_share) ? fallback.warmup_share : r->train.warmup_share;
+    if (isnan(p->match_base)) p->match_base = r->train.match_base;
+    p->lr_decay = p->lr_decay || r->train.lr_decay;
+    p->freeze_embeddings = p->freeze_embeddings || r->train.freeze_embeddings;
     if (isnan(p->plain_share))
         p->plain_share = isnan(r->train.plain_share) ? fallback.plain_share : r->train.plain_share;
 }
@@ -83,6 +86,7 @@ static char *path_in(const char *folder, const char *name)
 static void choose_plain(job *self)
 {
     tfc_train_params *p = &self->training.params;
+    if (p->plain_share <= 0) p->match_base = 0;
     if (p->plain || p->plain_share <= 0) return;
     FILE *file = fopen(self->plain, "re");
     int first = file ? fgetc(file) : EOF;
@@ -90,7 +94,7 @@ static void choose_plain(job *self)
     if (first != EOF)
         p->plain = self->plain;
     else
-        p->plain_share = 0; /* every text kept a call */
+        p->plain_share = p->match_base = 0; /* every text kept a call */
 }
 
 /* As export's own limit. */

@@ -14,14 +14,14 @@ write() { # file, command...
     mv "$out.partial" "$out"
 }
 write stories.jsonl python3 examples/experiments/stories/make_texts.py --seed 1 --fill 2
-write exercises.jsonl python3 examples/experiments/stories/make_texts.py --seed 5 --fill 4 \
+write exercises.jsonl python3 examples/experiments/stories/make_texts.py --seed 5 --fill 3 --words 0.25 \
     --frames examples/experiments/stories/exercises.jsonl --name exercise
-write dates.jsonl python3 examples/experiments/dates/make_texts.py --seed 1 --n 700
-# What the untaught model writes by itself; ten minutes, so it is written once.
-if [ "$(basename "$file")" = rehearsal.json ] && [ ! -f "$texts/plain.jsonl" ]; then
+write dates.jsonl python3 examples/experiments/dates/make_texts.py --seed 1 --n 1000
+# What the untaught model writes by itself; some minutes, so it is written once.
+if [ ! -f "$texts/plain.jsonl" ]; then
     write prompts.txt python3 examples/experiments/plain/make_prompts.py
     write plain.json ./build/toolformer generate --prompts "$texts/prompts.txt" --tools none --temperature 1 \
-        --sample-top-k 40 --max-tokens 96 --seed 1
+        --sample-top-k 40 --max-tokens 96 --seed 1 --kv-mb 1024
     write plain.jsonl python3 examples/experiments/plain/make_texts.py <"$texts/plain.json"
 fi
-exec ./build/toolformer experiment "$file" --out "${EXPERIMENT_RUN:-runs/$(basename "$file" .json)}" "$@"
+exec ./build/toolformer experiment "$file" --out "${EXPERIMENT_RUN:-runs/$(basename "$file" .json)}" --kv-mb 1024 "$@"

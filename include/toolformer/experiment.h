@@ -29,6 +29,7 @@ typedef struct tfc_experiment_params {
     const char *model;         /* wins over the file's; NULL: the file's, else the default model */
     const char *cpu, *operand; /* as tfc_model_params */
     int n_threads;             /* 0: all cores; changes no result */
+    size_t kv_bytes;           /* for keys and values; 0: the session's default; changes no result */
     bool plan;                 /* only say what would be done, through the monitor's notes */
 } tfc_experiment_params;
 tfc_experiment_params tfc_experiment_params_default(void);

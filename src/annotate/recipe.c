@@ -114,8 +114,10 @@ static tfc_status read_tools(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
 
 static tfc_status read_train(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
 {
-    static const char *const keys[] = {"lr",           "batch",       "steps",      "epochs",
-                                       "warmup_share", "plain_share", "max_tokens", NULL};
+    static const char *const keys[] = {"lr",          "batch",      "steps",
+                                       "epochs",      "lr_decay",   "warmup_share",
+                                       "plain_share", "match_base", "freeze_embeddings",
+                                       "max_tokens",  NULL};
     tfc_json *train;
     bool found;
     tfc_status status = tfc_json_get_object(json, "train", &train, &found, err);
@@ -129,6 +131,9 @@ static tfc_status read_train(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
     if (status == TFC_OK)
         status = number_or(train, "plain_share", 0, 0.9, &recipe->train.plain_share,
                            recipe->train.plain_share, err);
+    if (status == TFC_OK) status = number_or(train, "match_base", 0, 1000, &recipe->train.match_base, 0, err);
+    if (status == TFC_OK) status = bool_or(train, "lr_decay", &recipe->train.lr_decay, err);
+    if (status == TFC_OK) status = bool_or(train, "freeze_embeddings", &recipe->train.freeze_embeddings, err);
     if (status == TFC_OK)
         status = int_or(train, "batch", 1, 1 << 20, &recipe->train.batch, recipe->train.batch, err);
     if (status == TFC_OK) status = int_or(train, "steps", 1, 1 << 30, &recipe->train.steps, -1, err);

@@ -83,6 +83,7 @@ static tfc_status open_session(tfc_exp *exp, tfc_exp_model model, tfc_error *err
     if (status != TFC_OK || exp->session) return status;
     tfc_session_params params = tfc_session_params_default();
     params.n_threads = exp->params->n_threads;
+    if (exp->params->kv_bytes) params.kv_bytes = exp->params->kv_bytes;
     exp->session = tfc_session_create(exp->model, &params, err);
     return exp->session ? TFC_OK : err->status;
 }
@@ -120,6 +121,7 @@ static tfc_status run_annotate(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *j
     params.date = v->date;
     params.seed = (uint64_t)v->annotate_seed;
     params.n_threads = exp->params->n_threads;
+    if (exp->params->kv_bytes) params.kv_bytes = exp->params->kv_bytes;
     status = tfc_annotate(exp->model, &params, exp->monitor, &r, err);
     tfc_free(recipe);
     tfc_buffer_printf(json,

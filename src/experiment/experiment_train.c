@@ -61,6 +61,9 @@ tfc_status tfc_exp_train_read(tfc_json *json, const tfc_recipe *recipe, tfc_trai
     params->lr = recipe->train.lr;
     params->warmup_share = recipe->train.warmup_share;
     params->plain_share = recipe->train.plain_share;
+    params->match_base = recipe->train.match_base;
+    params->lr_decay = recipe->train.lr_decay;
+    params->freeze_embeddings = recipe->train.freeze_embeddings;
     params->batch = recipe->train.batch;
     params->max_tokens = recipe->train.max_tokens;
     if (recipe->train.steps > 0) params->steps = recipe->train.steps;
