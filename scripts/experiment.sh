@@ -17,6 +17,10 @@ write stories.jsonl python3 examples/experiments/stories/make_texts.py --seed 1 
 write exercises.jsonl python3 examples/experiments/stories/make_texts.py --seed 5 --fill 3 --words 0.25 \
     --frames examples/experiments/stories/exercises.jsonl --name exercise
 write dates.jsonl python3 examples/experiments/dates/make_texts.py --seed 1 --n 1000
+# The same texts with other words before the result, for an ablation.
+for name in stories exercises; do
+    write "$name-other.jsonl" sed 's/The answer is \([^"]*\)"/That makes \1"/' "$texts/$name.jsonl"
+done
 # What the untaught model writes by itself; some minutes, so it is written once.
 if [ ! -f "$texts/plain.jsonl" ]; then
     write prompts.txt python3 examples/experiments/plain/make_prompts.py
