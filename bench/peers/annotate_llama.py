@@ -227,8 +227,8 @@ def show(report, n):
         if name in report:
             show_differences(name, report[name])
     print(f"kept: ours {len(report['ours']['kept'])}, unpruned {len(report['ours-unpruned']['kept'])}, "
-          + ", ".join(f"{name} {len(report[name]['kept'])}" for name in ("llama", "llama-pruned") if name in report))
-    for name in ("llama", "llama-pruned"):
+          + ", ".join(f"{name} {len(report[name]['kept'])}" for name in ("llama", "llama-pruned", "server") if name in report))
+    for name in ("llama", "llama-pruned", "server"):
         if name in report:
             show_kept_alone(name, report[name], report["ours"]["kept"])
 
@@ -237,6 +237,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, help="JSON lines with \"text\", .gz or not")
     parser.add_argument("--texts", type=int, default=8)
+    parser.add_argument("--peers", default="llama-pruned,llama", help="of those as quick as can be; empty: none")
     parser.add_argument("--server-texts", type=int, default=0, help="texts asked as a server is asked (slow)")
     parser.add_argument("--k", type=int, default=5)
     parser.add_argument("--m", type=int, default=5)
@@ -256,8 +257,9 @@ def main():
     report["candidates"] = sum(len(text["candidates"]) for text in texts)
     report["executed"] = sum(c["result"] is not None for text in texts for c in text["candidates"])
     model = llama_lib.Model(options.model)
-    report["llama-pruned"] = run_peer(model, texts, options, True)
-    report["llama"] = run_peer(model, texts, options, False)
+    for name, pruning in (("llama-pruned", True), ("llama", False)):
+        if name in options.peers.split(","):
+            report[name] = run_peer(model, texts, options, pruning)
     if options.server_texts:
         report["server"] = run_peer(model, texts[:options.server_texts], options, False, True)
         report["server"]["texts"] = options.server_texts

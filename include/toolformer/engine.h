@@ -27,8 +27,8 @@ typedef struct tfc_session_params {
     int n_threads;        /* 0: all cores */
     int64_t batch_tokens; /* rows of one forward pass at most; default 1024. Results do not depend on it */
     size_t kv_bytes;      /* memory for keys and values; default 160 MiB, so that a session with everything it
-                             needs      stays under the packed weights + 256 MiB. Too small for one sequence:
-                             TFC_ELIMIT, which      says what is needed. Results do not depend on it */
+                             needs stays under the packed weights + 256 MiB. Too small for one sequence:
+                             TFC_ELIMIT, which says what is needed. Results do not depend on it */
 } tfc_session_params;
 tfc_session_params tfc_session_params_default(void);
 
@@ -37,6 +37,8 @@ tfc_session_params tfc_session_params_default(void);
 tfc_session *tfc_session_create(tfc_model *model, const tfc_session_params *params, tfc_error *err);
 void tfc_session_free(tfc_session *session);
 const tfc_model *tfc_session_model(const tfc_session *session);
+/* Positions whose keys and values are held at once, at most: what kv_bytes has room for. */
+int64_t tfc_session_positions(const tfc_session *session);
 
 typedef struct tfc_sampler {
     double temperature;    /* 0: the most probable (lowest id on ties) */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { GROUPS_AT_ONCE = 3 };
+enum { GROUPS_AT_ONCE = 3, BYTES_A_TOKEN = 4 };
 
 static void group_free(tfc_group *group)
 {
@@ -24,7 +24,24 @@ static void group_free(tfc_group *group)
     tfc_free(group);
 }
 
-/* The next snippets from *next on that are not done; NULL without an error: there are none. */
+/* About how many positions of keys and values the snippet's later steps look for: what stands before its
+ * samples, and before calls that are scored in place. A plan's head is there once for all snippets. */
+static int64_t positions_of(const tfc_settings *settings, const tfc_snippet *snippet)
+{
+    int64_t n = (int64_t)(snippet->n_bytes / BYTES_A_TOKEN) + 1, sum = 0;
+    for (size_t i = 0; i < settings->n_plans; i++) {
+        const tfc_tool_plan *plan = &settings->plans[i];
+        bool sampled = plan->proposer != TFC_PROPOSER_ENUMERATE && plan->tool->args_form != TFC_ARGS_NONE;
+        if (plan->context == TFC_CONTEXT_DEMONSTRATED)
+            sum += n;
+        else if (sampled)
+            sum += 2 * n; /* P(x), x */
+    }
+    return sum;
+}
+
+/* The next snippets from *next on that are not done, as many as the KV memory holds until they are judged;
+ * which ones are together changes no result. NULL without an error: there are none. */
 static tfc_group *group_make(const tfc_pipeline *p, int64_t *next, tfc_error *err)
 {
     int64_t n = tfc_corpus_n_snippets(p->corpus);
@@ -41,10 +58,14 @@ static tfc_group *group_make(const tfc_pipeline *p, int64_t *next, tfc_error *er
     group->runner = p->runner;
     group->monitor = p->monitor;
     for (int64_t s = 0; s < TFC_GROUP_SNIPPETS; s++) group->tokens[s][0].n = group->tokens[s][1].n = -1;
+    int64_t room = tfc_session_positions(p->session) * 3 / 4; /* the rest: heads, what is being scored */
     for (; *next < n && group->n_snippets < TFC_GROUP_SNIPPETS; ++*next) {
         if (p->states[*next] == TFC_SNIPPET_DONE) continue;
+        const tfc_snippet *snippet = tfc_corpus_snippet(p->corpus, *next);
+        room -= positions_of(p->settings, snippet);
+        if (room < 0 && group->n_snippets > 0) break;
         group->index[group->n_snippets] = *next;
-        group->snippets[group->n_snippets++] = tfc_corpus_snippet(p->corpus, *next);
+        group->snippets[group->n_snippets++] = snippet;
     }
     return group;
 }

@@ -78,6 +78,11 @@ const tfc_model *tfc_session_model(const tfc_session *session)
     return session->model;
 }
 
+int64_t tfc_session_positions(const tfc_session *session)
+{
+    return tfc_kv_tree_n_blocks(session->tree) * BLOCK;
+}
+
 tfc_session_counters tfc_session_get_counters(const tfc_session *session)
 {
     tfc_session_counters counters = session->counters;

@@ -31,9 +31,9 @@ static void test_base(void **state)
     tfc_recipe small, recipe;
     tfc_error err;
     assert_int_equal(tfc_recipe_load("small", &small, &err), TFC_OK);
-    const char *path =
-        file_with("a", "{\"base\":\"small\",\"name\":\"a\",\"context\":\"prefix\",\"tau_s\":null,"
-                       "\"tools\":{\"Calendar\":{\"k\":3}},\"train\":{\"lr\":0.25}}");
+    const char *path = file_with(
+        "a", "{\"base\":\"small\",\"name\":\"a\",\"context\":\"prefix\",\"tau_s\":null,"
+             "\"tools\":{\"Calendar\":{\"k\":3}},\"train\":{\"lr\":0.25,\"freeze_embeddings\":false}}");
     if (tfc_recipe_load(path, &recipe, &err) != TFC_OK) fail_msg("%s", err.message);
     assert_string_equal(recipe.name, "a");
     assert_int_equal(recipe.context, TFC_CONTEXT_PREFIX);
@@ -41,6 +41,8 @@ static void test_base(void **state)
     assert_true(isnan(recipe.tau_s) && !isnan(small.tau_s)); /* null takes the number away */
     assert_true(recipe.train.lr == 0.25);
     assert_int_equal(recipe.train.batch, small.train.batch);
+    assert_true(small.train.freeze_embeddings && !recipe.train.freeze_embeddings);
+    assert_true(recipe.train.lr_decay && recipe.train.match_base > 0);
     assert_int_equal(recipe.n_tools, small.n_tools);
     assert_string_equal(recipe.tools[0].tool, "Calendar");
     assert_int_equal(recipe.tools[0].k, 3);
