@@ -56,7 +56,7 @@ static void test_base(void **state)
     assert_int_equal(recipe.context, TFC_CONTEXT_PREFIX);
     char *whole;
     assert_int_equal(tfc_recipe_text(path, &whole, &err), TFC_OK);
-    assert_null(strstr(whole, "base"));
+    assert_null(strstr(whole, "\"base\""));
     assert_non_null(strstr(whole, "snippet_tokens"));
     assert_int_equal(tfc_recipe_load(file_with("c", whole), &small, &err), TFC_OK);
     assert_int_equal(small.m, 7);

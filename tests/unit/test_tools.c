@@ -262,7 +262,7 @@ static void test_registry(void **state)
     tfc_error err;
     tfc_tools *tools = tfc_tools_create(NULL, &err);
     assert_non_null(tools);
-    assert_true(tfc_tools_count(tools) >= 4);
+    assert_true(tfc_tools_count(tools) >= 3); /* those that need nothing */
     const tfc_tool *calculator = tfc_tools_find(tools, "Calculator");
     assert_ptr_equal(calculator, tfc_tools_at(tools, 0));
     assert_string_equal(tfc_tool_name(tfc_tools_at(tools, 1)), "Calendar");
@@ -530,7 +530,7 @@ static void test_memory_fails(void **state)
         tfc_memory_fail_at(0);
         assert_true(tools || err.status == TFC_ENOMEM);
     }
-    assert_true(tfc_tools_count(tools) >= 4);
+    assert_true(tfc_tools_count(tools) >= 3); /* those that need nothing */
     tfc_tools_free(tools);
     const char *text = "2 by 2 is 4";
     const tfc_enumerate_params params = {12, 8, 2, true, true};
