@@ -353,6 +353,7 @@ double tfc_trainer_flops(const tfc_trainer *t, const int64_t *lengths, int64_t n
     double layer =
         T * (C * (double)tfc_qkv_width(h) + A * C + C * (double)tfc_up_width(h) + (double)h->I * C);
     double attention = 2 * pairs * A;
-    /* 2 operations a multiply-add; backward is twice forward */
-    return 6 * ((double)h->L * (layer + attention) + (double)n_targets * C * (double)h->V);
+    /* 2 operations a multiply-add; backward is twice forward, once for tables that are frozen */
+    double head = (t->freeze_embeddings ? 4 : 6) * (double)n_targets * C * (double)h->V;
+    return 6 * (double)h->L * (layer + attention) + head;
 }

@@ -156,7 +156,7 @@ typedef struct tfc_adamw {
 void tfc_trainer_update(tfc_trainer *trainer, const tfc_adamw *adamw, int64_t step, double grad_norm);
 
 /* Floating-point operations of one forward and backward pass over sequences of these lengths: products and
- * causal attention, without what is computed again. */
+ * causal attention, without what is computed again and without a reference's pass. */
 double tfc_trainer_flops(const tfc_trainer *trainer, const int64_t *lengths, int64_t n_sequences,
                          int64_t n_targets);
 
