@@ -84,7 +84,7 @@ typedef struct tfc_recipe {
         double lr, epochs, warmup_share, plain_share; /* epochs NAN: steps decide */
         double match_base;
         bool lr_decay, freeze_embeddings;
-        int64_t batch, steps, max_tokens;             /* steps -1: epochs decide */
+        int64_t batch, steps, max_tokens; /* steps -1: epochs decide */
     } train;
 } tfc_recipe;
 
