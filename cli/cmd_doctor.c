@@ -72,13 +72,15 @@ static void check_cpu(doctor *self)
     proc_value("/proc/cpuinfo", "flags", flags, sizeof flags);
     bool avx512 =
         has_word(flags, "avx512f") && has_word(flags, "avx512_bf16") && has_word(flags, "avx512_vnni");
+    bool amx = avx512 && has_word(flags, "amx_bf16");
     bool avx2 = has_word(flags, "avx2") && has_word(flags, "fma");
     const char *forced = getenv("TFC_CPU");
     snprintf(value, sizeof value, "%s, %ld cores, %s%s%s", *name ? name : "unknown processor",
              sysconf(_SC_NPROCESSORS_ONLN),
-             avx512 ? "AVX-512 with bf16"
-             : avx2 ? "AVX2"
-                    : "no AVX2",
+             amx      ? "AMX with bf16"
+             : avx512 ? "AVX-512 with bf16"
+             : avx2   ? "AVX2"
+                      : "no AVX2",
              forced ? ", TFC_CPU=" : "", forced ? forced : "");
     say(self, "cpu", value,
         avx512 || avx2 ? NULL : "the portable path is slow: a machine with AVX2 is better");

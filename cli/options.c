@@ -21,7 +21,7 @@ static void common_options(cli_common *common, cli_option options[N_COMMON])
         {"model", CLI_TEXT, &common->model, "NAME", "file, folder or name of the model; else the default one",
          0, 0},
         {"cpu", CLI_TEXT, &common->cpu, "PATH",
-         "kernel path: ref, avx2, avx512; else the best of this machine", 0, 0},
+         "kernel path: ref, avx2, avx512, amx; else the best of this machine", 0, 0},
         {"operand", CLI_TEXT, &common->operand, "TYPE",
          "what is multiplied: f32, bf16, int8; else the path's choice", 0, 0},
         {"weights", CLI_TEXT, &common->weights, "FORM",

@@ -74,7 +74,7 @@ cat <<'TEXT'
 	_search/wiki.db_ in TOOLFORMER_HOME.
 
 *TFC_CPU*
-	The kernel path: ref, avx2 or avx512; default the best that the machine has.
+	The kernel path: ref, avx2, avx512 or amx; default the best that the machine has.
 
 # EXIT STATUS
 

@@ -22,7 +22,7 @@ extern "C" {
 typedef struct tfc_model tfc_model;
 
 typedef struct tfc_model_params {
-    const char *cpu;     /* "ref", "avx2", "avx512"; NULL: TFC_CPU or the best that this machine has */
+    const char *cpu;     /* "ref", "avx2", "avx512", "amx"; NULL: TFC_CPU or the best that this machine has */
     const char *operand; /* "f32", "bf16", "int8": what is multiplied; NULL: the path's own choice */
     /* "packed": weights are brought to the operand's form when they are packed. "stored": the file's own
      * Q4_0, Q4_1 and Q8_0 blocks are kept and widened to it (f32 or bf16) in every product: the same results

@@ -28,8 +28,8 @@ typedef struct panel_part {
     int64_t n_bytes, s, n_steps;
 } panel_part;
 
-/* Runs the tile whose first row is m and first panel p, which is the first one of the part. */
-static void run_tile(const product *g, tfc_tile_fn run, int64_t m, int64_t p, panel_part part)
+/* Runs the tile of n_rows rows whose first row is m and first panel p, which is the first one of the part. */
+static void run_tile(const product *g, tfc_tile_fn run, int64_t n_rows, int64_t m, int64_t p, panel_part part)
 {
     int64_t n = p * g->tiling->panel_n, rows = min_i64(g->tiling->tile_m, g->M - m);
     int64_t lane_bytes = g->tiling->lane_bytes, x_step = rows * lane_bytes;
@@ -42,6 +42,7 @@ static void run_tile(const product *g, tfc_tile_fn run, int64_t m, int64_t p, pa
         .panel_bytes = part.n_bytes,
         .n_steps = part.n_steps,
         .depth = g->tiling->depth,
+        .rows = n_rows,
         .packed_rows = rows,
         .cols = g->w->N - n,
         .bias = g->bias ? g->bias + n : NULL,
@@ -63,13 +64,14 @@ static void run_block(const product *g, int64_t m_from, int64_t m_to, int64_t p_
     int64_t rest = (m_to - m_from) % t->tile_m, m_rest = m_to - rest;
     for (int64_t p = p_from; p < p_to; p++)
         for (int64_t m = m_from; m < m_rest; m += t->tile_m)
-            run_tile(g, t->narrow[t->tile_m], m, p, (panel_part){data + p * n_bytes, n_bytes, s, n_steps});
+            run_tile(g, t->narrow[t->tile_m], t->tile_m, m, p,
+                     (panel_part){data + p * n_bytes, n_bytes, s, n_steps});
     if (rest == 0) return;
     int64_t width = t->wide_panels[rest], p = p_from;
     for (; p + width <= p_to; p += width)
-        run_tile(g, t->wide[rest], m_rest, p, (panel_part){data + p * n_bytes, n_bytes, s, n_steps});
+        run_tile(g, t->wide[rest], rest, m_rest, p, (panel_part){data + p * n_bytes, n_bytes, s, n_steps});
     for (; p < p_to; p++)
-        run_tile(g, t->narrow[rest], m_rest, p, (panel_part){data + p * n_bytes, n_bytes, s, n_steps});
+        run_tile(g, t->narrow[rest], rest, m_rest, p, (panel_part){data + p * n_bytes, n_bytes, s, n_steps});
 }
 
 /* Widens n_steps steps of n_panels panels to `room`. */
@@ -89,7 +91,7 @@ static void run_one_row(const product *g, int64_t m, int64_t p_from, int64_t p_t
 {
     const int64_t n_bytes = (int64_t)g->w->panel_bytes;
     for (int64_t p = p_from; p < p_to; p++)
-        run_tile(g, g->tiling->one_row, m, p,
+        run_tile(g, g->tiling->one_row, 1, m, p,
                  (panel_part){(const char *)g->w->data + p * n_bytes, n_bytes, 0, g->all_steps});
 }
 
@@ -106,8 +108,8 @@ static void run_stored(const product *g, int64_t m_from, int64_t m_to, int64_t p
         for (int64_t s = 0; s < g->all_steps; s += room_steps) {
             panel_part part = widen(g, p, width, s, min_i64(room_steps, g->all_steps - s), room);
             for (int64_t m = m_from; m < m_rest; m += t->tile_m)
-                run_tile(g, t->narrow[t->tile_m], m, p, part);
-            if (rest) run_tile(g, (width > 1 ? t->wide : t->narrow)[rest], m_rest, p, part);
+                run_tile(g, t->narrow[t->tile_m], t->tile_m, m, p, part);
+            if (rest) run_tile(g, (width > 1 ? t->wide : t->narrow)[rest], rest, m_rest, p, part);
         }
     }
 }

@@ -25,6 +25,7 @@ typedef struct tfc_tile_args {
     int64_t panel_bytes; /* from one panel to the next */
     int64_t n_steps;
     int64_t depth;       /* the tiling's */
+    int64_t rows;        /* that the tile computes */
     int64_t packed_rows; /* rows that lie side by side in x, of which the tile may take fewer */
     int64_t cols;        /* valid columns from column 0 on; may exceed the tile */
     const float *bias;

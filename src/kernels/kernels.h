@@ -1,8 +1,8 @@
 /* kernels/kernels.h: the numeric kernels, as one table of functions per instruction set.
  *
  * A kernel knows no heap, no file and no thread: the caller owns all memory and splits the work over the
- * pool. Three paths: `ref` is plain C and is the specification; `avx2` and `avx512` compute the same within
- * rounding. On every path
+ * pool. Four paths: `ref` is plain C and is the specification; `avx2`, `avx512` and `amx` compute the same
+ * within rounding. On every path
  *   - each output element is summed in one fixed order that depends on the sizes of its own reduction alone,
  * never on how many rows or columns are computed with it: a row's result has the same bits whoever shares its
  * batch;
@@ -10,10 +10,10 @@
  *
  * Matrix products take packed operands. `W[N,K]` is packed once into panels of `panel_n` outputs; the
  * activations X[M,K] are packed for each product into row tiles. Operand types: f32 (f32 everywhere), bf16
- * and int8. bf16 panels on avx512 are multiplied with vdpbf16ps (X is rounded to bf16 too, f32 accumulation,
- * subnormals become zero); on avx2 and ref bf16 is storage of W alone and the arithmetic is f32. int8 rounds
- * both, block by block, and sums exactly within a block: the same bits on every path (int8_block.h). K is
- * padded with zeros inside the packed forms. */
+ * and int8. bf16 panels on avx512 are multiplied with vdpbf16ps, on amx with tdpbf16ps (X is rounded to bf16
+ * too, f32 accumulation, subnormals become zero); on avx2 and ref bf16 is storage of W alone and the
+ * arithmetic is f32. int8 rounds both, block by block, and sums exactly within a block: the same bits on
+ * every path (int8_block.h). K is padded with zeros inside the packed forms. */
 #ifndef TFC_KERNELS_KERNELS_H
 #define TFC_KERNELS_KERNELS_H
 
@@ -90,7 +90,7 @@ typedef struct tfc_attention_train_args {
 } tfc_attention_train_args;
 
 typedef struct tfc_kernels {
-    const char *name; /* "ref", "avx2", "avx512" */
+    const char *name; /* "ref", "avx2", "avx512", "amx" */
     int64_t panel_n;  /* outputs of a panel */
     int64_t tile_m;   /* rows of a packed row tile */
     tfc_operand default_operand;

@@ -12,9 +12,9 @@
 
 #include "kernels/paths.h"
 
-enum { PATH_AVX512, PATH_AVX2, PATH_REF, N_PATHS }; /* best first */
+enum { PATH_AMX, PATH_AVX512, PATH_AVX2, PATH_REF, N_PATHS }; /* best first */
 
-static const char *const path_names[N_PATHS] = {"avx512", "avx2", "ref"};
+static const char *const path_names[N_PATHS] = {"amx", "avx512", "avx2", "ref"};
 static tfc_kernels tables[N_PATHS];
 static bool available[N_PATHS];
 static tfc_peak_loop peak_loops[N_PATHS];
@@ -59,6 +59,14 @@ static bool machine_has_avx512(void)
            __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
 }
 
+static bool machine_has_amx(void)
+{
+    enum { LEAF_7_EDX_AMX = 1U << 22 | 1U << 24 }; /* bf16 and tiles; clang 14 does not know the names */
+    unsigned a, b, c, d = 0;
+    bool amx = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & LEAF_7_EDX_AMX) == LEAF_7_EDX_AMX;
+    return amx && machine_has_avx512() && tfc_amx_permitted();
+}
+
 /* The install functions too are compiled with their path's instructions. */
 static void install_vector_paths(void)
 {
@@ -76,6 +84,13 @@ static void install_vector_paths(void)
         tfc_gemm_avx512_install(&tables[PATH_AVX512]);
         tfc_elements_avx512_install(&tables[PATH_AVX512]);
         tfc_attention_avx512_install(&tables[PATH_AVX512]);
+    }
+    if (machine_has_amx()) {
+        available[PATH_AMX] = true;
+        peak_loops[PATH_AMX] = tfc_gemm_amx_peak;
+        tfc_gemm_amx_install(&tables[PATH_AMX]);
+        tfc_elements_avx512_install(&tables[PATH_AMX]);
+        tfc_attention_avx512_install(&tables[PATH_AMX]);
     }
 }
 #else
@@ -132,7 +147,8 @@ const tfc_kernels *tfc_kernels_default(char *message, size_t message_bytes)
                      "one",
                      forced);
         else
-            snprintf(message, message_bytes, "TFC_CPU=%.40s: unknown path; use ref, avx2 or avx512", forced);
+            snprintf(message, message_bytes, "TFC_CPU=%.40s: unknown path; use ref, avx2, avx512 or amx",
+                     forced);
         return NULL;
     }
     int path = 0;

@@ -36,7 +36,7 @@ static tfc_status choose_kernels(tfc_model *model, const tfc_model_params *param
     if (!model->kernels && params->cpu)
         return tfc_fail(err, TFC_EUNSUPPORTED,
                         "cpu path '%s' is unknown or not to be had on this machine; use ref, "
-                        "avx2 or avx512",
+                        "avx2, avx512 or amx",
                         params->cpu);
     if (!model->kernels) return tfc_fail(err, TFC_EUNSUPPORTED, "%s", message);
     model->operand = model->kernels->default_operand;

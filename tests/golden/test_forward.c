@@ -171,8 +171,8 @@ static void check_case(const golden_case *c, const char *cpu, const char *operan
 static void test_golden(void **state)
 {
     (void)state;
-    const char *paths[] = {"ref", "avx2", "avx512"}, *operands[] = {"f32", "bf16", "int8"};
-    for (size_t p = 0; p < 3; p++) {
+    const char *paths[] = {"ref", "avx2", "avx512", "amx"}, *operands[] = {"f32", "bf16", "int8"};
+    for (size_t p = 0; p < 4; p++) {
         if (!tfc_kernels_find(paths[p])) {
             printf("this machine lacks %s\n", paths[p]);
             continue;
@@ -208,10 +208,10 @@ static float *all_logits(const char *path, const golden_numbers *g, const tfc_mo
 static void test_stored(void **state)
 {
     (void)state;
-    const char *paths[] = {"ref", "avx2", "avx512"}, *operands[] = {"f32", "bf16"};
-    for (size_t i = 0; i < 6 * sizeof cases / sizeof *cases; i++) {
-        const golden_case *c = &cases[i / 6];
-        tfc_model_params how = {.cpu = paths[i / 2 % 3], .operand = operands[i % 2], .weights = "packed"};
+    const char *paths[] = {"ref", "avx2", "avx512", "amx"}, *operands[] = {"f32", "bf16"};
+    for (size_t i = 0; i < 8 * sizeof cases / sizeof *cases; i++) {
+        const golden_case *c = &cases[i / 8];
+        tfc_model_params how = {.cpu = paths[i / 2 % 4], .operand = operands[i % 2], .weights = "packed"};
         if (!tfc_kernels_find(how.cpu)) continue;
         char path[512];
         snprintf(path, sizeof path, "%s/%s", fixtures_folder(), c->model);

@@ -15,8 +15,8 @@
 enum { MAX_SEQUENCES = 8 };
 
 static const char *const models[] = {"llama", "llama3", "gpt2"};
-static const char *const paths[] = {"ref", "avx2", "avx512"};
-enum { N_MODELS = 3, N_PATHS = 3 };
+static const char *const paths[] = {"ref", "avx2", "avx512", "amx"};
+enum { N_MODELS = 3, N_PATHS = 4 };
 
 static void fixture_path(char *out, size_t n, const char *name)
 {

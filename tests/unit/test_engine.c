@@ -172,8 +172,8 @@ static void check_score_bits(tfc_model *model, const char *cpu)
 static void test_score_bits(void **state)
 {
     (void)state;
-    const char *paths[] = {"ref", "avx2", "avx512"};
-    for (int p = 0; p < 3; p++) {
+    const char *paths[] = {"ref", "avx2", "avx512", "amx"};
+    for (int p = 0; p < 4; p++) {
         if (!tfc_kernels_find(paths[p])) continue;
         for (int operand = 0; operand < TFC_N_OPERANDS; operand++) {
             tfc_model *model = open_operand(paths[p], tfc_operand_name((tfc_operand)operand));

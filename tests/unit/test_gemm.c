@@ -12,8 +12,8 @@
 #include "base/random.h"
 #include "kernels/kernels.h"
 
-static const char *const path_names[] = {"ref", "avx2", "avx512"};
-enum { N_PATHS = 3 };
+static const char *const path_names[] = {"ref", "avx2", "avx512", "amx"};
+enum { N_PATHS = 4 };
 
 typedef enum layout { ROWS, WIDE_ROWS, TRANSPOSED, N_LAYOUTS } layout;
 typedef enum start { FROM_ZERO, FROM_BIAS, FROM_OLD, N_STARTS } start;
@@ -100,9 +100,15 @@ static double int8_block(double *values, int64_t n)
     return quantum / 8;
 }
 
+/* avx512 and amx round both operands to bf16. */
+static bool rounds_inputs(const tfc_kernels *kernels)
+{
+    return strcmp(kernels->name, "avx512") == 0 || strcmp(kernels->name, "amx") == 0;
+}
+
 static form form_of(const tfc_kernels *kernels, tfc_operand operand, const matrix *a, bool weights)
 {
-    bool rounds = operand == TFC_OPERAND_BF16 && (weights || strcmp(kernels->name, "avx512") == 0);
+    bool rounds = operand == TFC_OPERAND_BF16 && (weights || rounds_inputs(kernels));
     int64_t groups = (a->cols + GROUP - 1) / GROUP;
     int64_t block = GROUP * (groups == 1 ? 1 : groups % 2 && groups % 3 == 0 ? 3 : 2);
     form f = {.K = operand == TFC_OPERAND_INT8 ? (a->cols + block - 1) / block * block : a->cols};

@@ -13,9 +13,9 @@
 #include "kernels/kernels.h"
 
 enum { MARGIN = 3 };
-static const char *const path_names[] = {"ref", "avx2", "avx512"};
+static const char *const path_names[] = {"ref", "avx2", "avx512", "amx"};
 static const tfc_dtype dtypes[] = {TFC_Q8_0, TFC_Q4_0, TFC_Q4_1};
-enum { N_PATHS = 3, N_TYPES = 3 };
+enum { N_PATHS = 4, N_TYPES = 3 };
 
 typedef struct product {
     const tfc_kernels *kernels;
@@ -80,10 +80,16 @@ static void multiply(const product *p, float *y, const void *packed, const tfc_p
     p->kernels->gemm(y, p->N + MARGIN, packed, p->M, 0, p->M, panels, 0, panels->n_panels, bias, accumulate);
 }
 
+/* avx512 and amx round both operands to bf16. */
+static bool rounds_inputs(const tfc_kernels *kernels)
+{
+    return strcmp(kernels->name, "avx512") == 0 || strcmp(kernels->name, "amx") == 0;
+}
+
 /* One element against its sum in f64. */
 static void check_value(const product *p, const float *x, const float *w, float got)
 {
-    bool rounds_x = p->operand == TFC_OPERAND_BF16 && strcmp(p->kernels->name, "avx512") == 0;
+    bool rounds_x = p->operand == TFC_OPERAND_BF16 && rounds_inputs(p->kernels);
     double sum = 0, size = 0;
     for (int64_t k = 0; k < p->K; k++) {
         float a = rounds_x ? tfc_bf16_to_f32(tfc_f32_to_bf16(x[k])) : x[k];
