@@ -14,9 +14,10 @@ write() { # file, command...
     mv "$out.partial" "$out"
 }
 write stories.jsonl python3 examples/experiments/stories/make_texts.py --seed 1 --fill 2
-write exercises.jsonl python3 examples/experiments/stories/make_texts.py --seed 5 --fill 3 --words 0.25 \
+write exercises.jsonl python3 examples/experiments/stories/make_texts.py --seed 5 --fill 2 --words 0.25 \
     --frames examples/experiments/stories/exercises.jsonl --name exercise
-write dates.jsonl python3 examples/experiments/dates/make_texts.py --seed 1 --n 1000
+write problems.jsonl python3 examples/experiments/stories/make_problems.py --seed 1 --n 2000
+write dates.jsonl python3 examples/experiments/dates/make_texts.py --seed 1 --n 1500
 # The same texts with other words before the result, for an ablation.
 for name in stories exercises; do
     write "$name-other.jsonl" sed 's/The answer is \([^"]*\)"/That makes \1"/' "$texts/$name.jsonl"

@@ -25,7 +25,7 @@ enum {
     PANEL_ROW = PANEL_N * 4,       /* a pair of k of all columns */
     STEP_BYTES = 16 * PANEL_ROW,   /* of a panel */
     BLOCK_STEPS = 24,              /* a panel block is 48 KB */
-    BLOCK_ROWS = 16 * TILE_M,      /* the rows that reuse it before the next stay in L2 */
+    BLOCK_ROWS = 8 * TILE_M,       /* the rows that reuse it before the next stay in L2 */
     PAST_ROWS = HALF_M * ROW_BYTES /* a tile register is loaded whole, past the last row too */
 };
 
@@ -107,6 +107,8 @@ ALWAYS_INLINE void multiply(const tfc_tile_args *a, const int n_halves)
     for (int64_t s = a->n_steps; s > 0; s--, x += a->x_step, panel += STEP_BYTES) {
         if (n_halves == 1)
             for (int64_t i = 0; i < STEP_BYTES; i += LINE) _mm_prefetch(panel + AHEAD + i, _MM_HINT_T0);
+        if (n_halves == 2)
+            UNROLL for (int i = 0; i < TILE_M; i++) _mm_prefetch(x + a->x_step + i * ROW_BYTES, _MM_HINT_T0);
         _tile_loadd(6, panel, PANEL_ROW);
         _tile_loadd(7, panel + HALF_N * 4, PANEL_ROW);
         _tile_loadd(4, x, ROW_BYTES);
@@ -264,6 +266,7 @@ void tfc_gemm_amx_install(tfc_kernels *kernels)
     tfc_gemm_avx512_install(&avx512);
     tfc_gemm_avx512_install(kernels);
     kernels->tile_m = TILE_M;
+    kernels->many_rows = BLOCK_ROWS;
     kernels->panel_bytes = panel_bytes;
     kernels->rows_bytes = rows_bytes;
     kernels->pack_panels = pack_panels;

@@ -312,6 +312,7 @@ void tfc_gemm_avx512_install(tfc_kernels *kernels)
 {
     kernels->panel_n = PANEL_N;
     kernels->tile_m = TILE_M;
+    kernels->many_rows = TFC_MANY_ROWS;
     kernels->default_operand = TFC_OPERAND_BF16;
     kernels->panel_bytes = panel_bytes;
     kernels->rows_bytes = rows_bytes;

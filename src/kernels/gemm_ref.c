@@ -155,6 +155,7 @@ void tfc_gemm_ref_install(tfc_kernels *kernels)
 {
     kernels->panel_n = PANEL_N;
     kernels->tile_m = TILE_M;
+    kernels->many_rows = TFC_MANY_ROWS;
     kernels->default_operand = TFC_OPERAND_F32;
     kernels->panel_bytes = panel_bytes;
     kernels->rows_bytes = rows_bytes;

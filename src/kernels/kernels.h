@@ -93,6 +93,9 @@ typedef struct tfc_kernels {
     const char *name; /* "ref", "avx2", "avx512", "amx" */
     int64_t panel_n;  /* outputs of a panel */
     int64_t tile_m;   /* rows of a packed row tile */
+    /* Rows that are to share one reading of the weights, where there are so many: fewer, and the memory
+     * limits the products; more, and they leave the second-level cache. */
+    int64_t many_rows;
     tfc_operand default_operand;
 
     /* ---- products (gemm_*.c) ---- */

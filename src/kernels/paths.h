@@ -10,6 +10,8 @@
 
 #include "kernels/kernels.h"
 
+enum { TFC_MANY_ROWS = 56 }; /* many_rows where a product takes longer than reading its weights */
+
 void tfc_gemm_ref_install(tfc_kernels *kernels);
 void tfc_gemm_avx2_install(tfc_kernels *kernels);
 void tfc_gemm_avx512_install(tfc_kernels *kernels);

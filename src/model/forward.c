@@ -87,8 +87,8 @@ tfc_forward *tfc_forward_create(const tfc_model *model, tfc_kv_tree *tree, tfc_p
     f->max_blocks = (max_positions + BLOCK - 1) / BLOCK;
     f->batch.block_capacity = f->max_blocks + tfc_smaller(max_rows * f->max_blocks, MANY_BLOCKS);
     f->n_threads = tfc_pool_n_threads(pool);
-    f->block_rows = larger(TFC_BLOCK_ROWS / f->kernels->tile_m, 1) * f->kernels->tile_m;
-    f->few_rows = tfc_smaller(max_rows, (int64_t)f->n_threads * TFC_MANY_ROWS);
+    f->block_rows = larger(f->kernels->many_rows / f->kernels->tile_m, 1) * f->kernels->tile_m;
+    f->few_rows = tfc_smaller(max_rows, (int64_t)f->n_threads * TFC_ENOUGH_ROWS);
     f->Q = hp->NH * hp->HD;
     f->QKV = (hp->NH + 2 * hp->NKV) * hp->HD;
     f->UP = hp->gated ? 2 * hp->I : hp->I;

@@ -14,9 +14,8 @@
 #include "model/forward.h"
 #include "model/layout.h"
 
-/* Rows of a block in forward_many.c; from how many rows a thread on it is used; columns of the MLP that are
- * activated at a time. */
-enum { TFC_BLOCK_ROWS = 56, TFC_MANY_ROWS = 72, TFC_INNER_COLUMNS = 256 };
+/* From how many rows a thread on forward_many.c is used; columns of the MLP that are activated at a time. */
+enum { TFC_ENOUGH_ROWS = 72, TFC_INNER_COLUMNS = 256 };
 
 /* What one attention task computes for a key head: rows of one run, or of several short ones (next to each
  * other) whose sequences share their first blocks. */
@@ -52,7 +51,7 @@ struct tfc_forward {
     int n_threads;
     int64_t max_rows, max_blocks, max_positions;
     int64_t few_rows;   /* the most rows that forward_few.c gets */
-    int64_t block_rows; /* of forward_many.c: TFC_BLOCK_ROWS in whole tiles */
+    int64_t block_rows; /* of forward_many.c: the kernels' many_rows in whole tiles */
     int64_t Q, QKV, UP;
     tfc_batch batch;
     void *memory;

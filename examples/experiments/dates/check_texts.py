@@ -103,7 +103,7 @@ def asked(result, what):
 def faults_of(text, frame):
     """What is wrong with a text."""
     words = len(text["text"].split())
-    if not 15 <= words <= 60:
+    if not 11 <= words <= 60:
         yield f"{words} words"
     if re.search(r"[{}\[\]|]|  | [.,?]|\ba [aeio]|\b(one|1) (days|weeks|months|years)\b", text["text"]):
         yield "a slip in the wording"

@@ -12,7 +12,8 @@ A frame has a text, a kind (its share of all texts is SHARES) and dates E, F tol
     "holiday past"    a US federal holiday of this year; or future, or any; "in any": days, weeks, months or years
 
 {E:what} puts what is given into the text, {E!what} what must be calculated; {a|b|c} is one of them,
-{name} and {name2} are first names, {3-9} is a number between.
+{name} and {name2} are first names, {3-9} is a number between. {part} is one of the parts of a date (PARTS), {part2}
+another, and {E!part} what E has there; a holiday's year is not asked for.
 """
 import argparse
 import calendar
@@ -24,7 +25,7 @@ import random
 import re
 import sys
 
-SHARES = {"shift": 35, "count": 20, "weekday": 10, "near": 15, "holiday": 20}  # percent of the texts
+SHARES = {"shift": 25, "count": 14, "weekday": 8, "near": 33, "holiday": 20}  # percent of the texts
 UNITS = ("days", "weeks", "months", "years")
 RANGES = {"days": (2, 400), "weeks": (1, 60), "months": (1, 30), "years": (1, 12)}
 COUNT_UNITS = {"days": 40, "weeks": 25, "months": 25, "years": 10}  # asked for, in percent
@@ -32,6 +33,7 @@ FOUR_YEARS = 1460
 WORDS_AMONG_NUMBERS = 0.12
 FIRST_DAY, LAST_DAY = datetime.date(2005, 1, 1), datetime.date(2030, 12, 31)
 NEAR = {-2: "the day before yesterday", -1: "yesterday", 0: "today", 1: "tomorrow", 2: "the day after tomorrow"}
+PARTS = {"day of the week": "weekday", "day of the month": "day", "month": "month", "year": "year"}
 NAMES = ("Amara Ana Astrid Beatriz Carmen Clara Dilara Elena Fatima Freya Grace Hana Imani Ivy Jana Joy Kavya Keiko "
          "Lena Lucia Maja Mei Nadia Noor Olga Paula Priya Rosa Ruth Sara Selin Sofia Tara Vera Yara Zoe Adam Ahmed "
          "Anders Arjun Bao Ben Carlos Daniel Emil Farid Felix George Hugo Ivan Jamal Jonas Kenji Kofi Leo Luca Mateo "
@@ -163,7 +165,7 @@ class Day:
             "monthday": f"{date.strftime('%B')} {date.day}", "iso": date.isoformat(),
             "name": self.name, "Name": capital(self.name) if self.name else "", "unit": self.unit,
             "is": "was" if later < 0 else "is", "isit": ("is it", "will it be", "was it")[later],
-            "falls": "fell" if later < 0 else "falls", "does": "did" if later < 0 else "does",
+            "do": "did" if later < 0 else "do", "falls": "fell" if later < 0 else "falls", "does": "did" if later < 0 else "does",
         }[what]
 
     def call_for(self, what):
@@ -174,7 +176,7 @@ class Day:
         return f"{self.call} - {long_date(self.today)}{unit}"
 
 
-PLACEHOLDER = re.compile(r"\{(?:([EF])([:!])(\w+)|(name2?)|(\d+)-(\d+))\}")
+PLACEHOLDER = re.compile(r"\{(?:([EF])([:!])(\w+)|(name2?|part2?)|(\d+)-(\d+))\}")
 
 
 def fill(rng, frame):
@@ -185,7 +187,8 @@ def fill(rng, frame):
         days = {key: Day(rng, today, frame[key], prose) for key in ("E", "F") if key in frame}
         if all(day.holds for day in days.values()):
             break
-    names = dict(zip(("name", "name2"), rng.sample(NAMES, 2)))
+    words = dict(zip(("name", "name2"), rng.sample(NAMES, 2)))
+    words.update(zip(("part", "part2"), rng.sample(list(PARTS)[:3 if frame["kind"] == "holiday" else 4], 2)))
     text, answers, template = "", [], frame["text"]
     while "|" in template:  # choices first, from the innermost: they may hold other placeholders
         template, n = re.subn(r"\{([^{}|]*(?:\{[^{}|]*\}[^{}|]*)*(?:\|[^{}|]*(?:\{[^{}|]*\}[^{}|]*)*)+)\}",
@@ -197,7 +200,8 @@ def fill(rng, frame):
         key, sign, what, name, low, high = m.groups()
         text += template[end:m.start()]
         end = m.end()
-        put = names[name] if name else str(rng.randint(int(low), int(high))) if low else days[key].put(what)
+        what = PARTS[words[what]] if what in ("part", "part2") else what
+        put = words[name] if name else str(rng.randint(int(low), int(high))) if low else days[key].put(what)
         if sign == "!":
             answers.append({"at": len(text.encode()), "answer": put, "what": what, "call": days[key].call_for(what)})
         text += put
