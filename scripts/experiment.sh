@@ -19,7 +19,7 @@ write exercises.jsonl python3 examples/experiments/stories/make_texts.py --seed 
 write problems.jsonl python3 examples/experiments/stories/make_problems.py --seed 1 --n 2000
 write dates.jsonl python3 examples/experiments/dates/make_texts.py --seed 1 --n 1500
 # The same texts with other words before the result, for an ablation.
-for name in stories exercises; do
+for name in stories exercises problems; do
     write "$name-other.jsonl" sed 's/The answer is \([^"]*\)"/That makes \1"/' "$texts/$name.jsonl"
 done
 # What the untaught model writes by itself; some minutes, so it is written once.

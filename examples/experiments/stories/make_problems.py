@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Word problems from a grammar (schemas.py): plain texts, one JSON object a line.
 
-    make_problems.py [--seed 1] [--n 3000] [--words 0.2] [--schemas schemas.py] > problems.jsonl
+    make_problems.py [--seed 1] [--n 3000] [--words 0.2] > problems.jsonl
+    make_problems.py --check toolformer [--n 3000]     compares every answer with the program's Calculator
 
 Questions of all schemas take turns. A text states some numbers of a small world and asks for another; in one of five an
 aside holds a number of no use, in some the last sentence is joined to the question with "if". Numbers are drawn again
@@ -12,6 +13,7 @@ import itertools
 import json
 import random
 import re
+import subprocess
 import sys
 from fractions import Fraction
 
@@ -117,6 +119,7 @@ def put_words(rng, text, words):
 
 
 def make(rng, schema, question, words_share):
+    """A text and its expression in figures; None where the drawn words or numbers do not fit."""
     said, asked, expression = question
     words = choose_words(rng, schema)
     if words["N3"] in (words["N"], words["N2"]):
@@ -139,8 +142,42 @@ def make(rng, schema, question, words_share):
         values = numbers(rng, schema, text, expression, aside)
         filled = values and put_numbers(rng, text, values, words_share)
         if filled:
-            return ". ".join(s[0].upper() + s[1:] for s in filled.split(". "))
+            figures = re.sub("[a-z]", lambda m: str(float(values[m.group(0)])), expression)
+            return ". ".join(s[0].upper() + s[1:] for s in filled.split(". ")), figures
     return None
+
+
+def make_all(seed, n, words):
+    """[(id, text, expression)]: the questions of all schemas take turns, in an order drawn anew each time."""
+    rng = random.Random(seed)
+    questions = [(s, q) for s, schema in enumerate(SCHEMAS) for q in range(len(schema["ask"]))]
+    turns, made, seen = [], [], set()
+    while len(made) < n:
+        if not turns:
+            turns = rng.sample(questions, len(questions))
+        s, q = turns.pop()
+        text, expression = make(rng, SCHEMAS[s], SCHEMAS[s]["ask"][q], words) or (None, None)
+        if text is None or text in seen:
+            continue
+        if "{" in text or "}" in text:
+            sys.exit(f"a placeholder that is none: {text}")
+        seen.add(text)
+        made.append((f"problem-{s + 1:02d}-{q + 1}-{len(made) + 1:05d}", text, expression))
+    return made
+
+
+def check(program, problems):
+    faults = 0
+    for key, text, expression in problems:
+        run = subprocess.run([program, "tool", "call", "Calculator", expression], capture_output=True, text=True,
+                             check=False)
+        answer = text.rsplit(" ", 1)[1].rstrip(".").replace(",", "")
+        if run.returncode != 0 or abs(float(run.stdout) - float(answer)) > 0.005:
+            faults += 1
+            print(f"{key}: {expression} is {run.stdout.strip()}: {text}")
+    kinds = len({key.rsplit("-", 1)[0] for key, _, _ in problems})
+    print(f"{len(problems)} problems of {kinds} kinds: {f'{faults} faults' if faults else 'all right'}")
+    sys.exit(faults > 0)
 
 
 def main():
@@ -148,23 +185,13 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--n", type=int, default=3000, help="texts")
     parser.add_argument("--words", type=float, default=0.2, help="share of texts with their numbers in words")
+    parser.add_argument("--check", metavar="PROGRAM", help="compare with this program's Calculator instead")
     options = parser.parse_args()
-    rng = random.Random(options.seed)
-    questions = [(s, q) for s, schema in enumerate(SCHEMAS) for q in range(len(schema["ask"]))]
-    turns, texts, seen = [], [], set()
-    while len(texts) < options.n:
-        if not turns:
-            turns = rng.sample(questions, len(questions))
-        s, q = turns.pop()
-        text = make(rng, SCHEMAS[s], SCHEMAS[s]["ask"][q], options.words)
-        if text is None or text in seen:
-            continue
-        if "{" in text or "}" in text:
-            sys.exit(f"a placeholder that is none: {text}")
-        seen.add(text)
-        texts.append({"id": f"problem-{s + 1:02d}-{q + 1}-{len(texts) + 1:05d}", "text": text})
-    for text in texts:
-        print(json.dumps(text, ensure_ascii=False))
+    problems = make_all(options.seed, options.n, options.words)
+    if options.check:
+        check(options.check, problems)
+    for key, text, _ in problems:
+        print(json.dumps({"id": key, "text": text}, ensure_ascii=False))
 
 
 if __name__ == "__main__":
