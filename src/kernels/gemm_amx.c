@@ -24,7 +24,7 @@ enum {
     ROW_BYTES = STEP_K * 2,        /* of a step: a row of every tile register */
     PANEL_ROW = PANEL_N * 4,       /* a pair of k of all columns */
     STEP_BYTES = 16 * PANEL_ROW,   /* of a panel */
-    BLOCK_STEPS = 24,              /* a panel block is 48 KB */
+    BLOCK_STEPS = 9,               /* a panel block is 18 KB: it stays in L1 */
     BLOCK_ROWS = 8 * TILE_M,       /* the rows that reuse it before the next stay in L2 */
     PAST_ROWS = HALF_M * ROW_BYTES /* a tile register is loaded whole, past the last row too */
 };
