@@ -175,6 +175,14 @@ static bool month_before(const char *text, size_t n, size_t at)
     return tfc_word_begins(text, n, begin) && tfc_calendar_month(text + begin, end - begin) > 0;
 }
 
+/* What day of the month was it two weeks ago? 4 */
+static bool day_asked_before(const char *text, size_t at)
+{
+    static const char asked[] = "day of the month";
+    size_t near = at < 100 ? at : 100;
+    return memmem(text + at - near, near, asked, sizeof asked - 1) != NULL;
+}
+
 /* A day, a year, or neither, in the word text[at, end). */
 static bool is_date_number(const char *text, size_t n, size_t at, size_t end)
 {
@@ -191,7 +199,7 @@ static bool is_date_number(const char *text, size_t n, size_t at, size_t end)
     if (last != end &&
         !(end - last == 2 && strstr("st nd rd th", (char[]){text[last], text[last + 1], '\0'})))
         return false;
-    if (month_before(text, n, at)) return true;
+    if (month_before(text, n, at) || day_asked_before(text, at)) return true;
     size_t next = skip_blanks(text, n, end);
     size_t next_end = word_end(text, n, next);
     return next > end && next < n && text[next] >= 'A' && text[next] <= 'Z' &&
