@@ -317,7 +317,7 @@ static void test_builtin_fields(void **state)
     assert_int_equal(a->heuristic, TFC_HEURISTIC_CALCULATOR);
     assert_int_equal(b->heuristic, TFC_HEURISTIC_CALENDAR);
     assert_true(a->enumerates && !b->enumerates);
-    assert_true(a->n_demonstrations == 5 && b->n_demonstrations == 5 && a->n_head == 6 && b->n_head == 6);
+    assert_true(a->n_demonstrations == 5 && b->n_demonstrations == 5 && a->n_head == 6 && b->n_head == 12);
     tfc_tools_free(tools);
 }
 
