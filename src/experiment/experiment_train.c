@@ -62,6 +62,7 @@ tfc_status tfc_exp_train_read(tfc_json *json, const tfc_recipe *recipe, tfc_trai
     params->warmup_share = recipe->train.warmup_share;
     params->plain_share = recipe->train.plain_share;
     params->match_base = recipe->train.match_base;
+    params->text_weight = recipe->train.text_weight;
     params->lr_decay = recipe->train.lr_decay;
     params->freeze_embeddings = recipe->train.freeze_embeddings;
     params->batch = recipe->train.batch;
