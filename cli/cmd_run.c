@@ -45,7 +45,8 @@ static double now(void)
 static void training_unset(tfc_train_params *p)
 {
     p->steps = p->batch = p->max_tokens = -1;
-    p->epochs = p->lr = p->warmup_share = p->plain_share = p->match_base = p->text_weight = NAN;
+    p->epochs = p->lr = p->warmup_share = p->plain_share = p->match_base = p->text_weight = p->base_share =
+        NAN;
 }
 
 static void training_fill(job *self)
@@ -67,6 +68,7 @@ static void training_fill(job *self)
         p->warmup_share = isnan(r->train.warmup_share) ? fallback.warmup_share : r->train.warmup_share;
     if (isnan(p->match_base)) p->match_base = r->train.match_base;
     if (isnan(p->text_weight)) p->text_weight = r->train.text_weight;
+    if (isnan(p->base_share)) p->base_share = r->train.base_share;
     p->lr_decay = p->lr_decay || r->train.lr_decay;
     p->freeze_embeddings = p->freeze_embeddings || r->train.freeze_embeddings;
     if (isnan(p->plain_share))

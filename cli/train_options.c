@@ -36,6 +36,8 @@ void cli_train_options(cli_training *t, cli_option options[CLI_N_TRAIN])
          "learn the base model's distribution in them, not the words, with this weight", 0, 1000},
         {"freeze-embeddings", CLI_FLAG, &p->freeze_embeddings, NULL,
          "the token and position tables and the head stay as they are", 0, 0},
+        {"base-share", CLI_NUMBER, &p->base_share, "X",
+         "of the base model's weights in the tuned model: forgets less, learns less (default 0)", 0, 1},
         {"dev", CLI_TEXT, &p->dev, "FILE", "JSON lines for the dev loss; else a held-out share", 0, 0},
         {"dev-share", CLI_NUMBER, &p->dev_share, "X", "that share (default 0.05)", 0, 1},
         {"eval-every", CLI_INT, &p->eval_every, "N", "steps between dev losses; 0: four times in all", 0,

@@ -6,7 +6,7 @@
 #include "output.h"
 #include "toolformer/train.h"
 
-enum { CLI_N_TRAIN = 27 };
+enum { CLI_N_TRAIN = 28 };
 typedef struct cli_training {
     tfc_train_params params;
     bool no_eos;

@@ -82,7 +82,7 @@ typedef struct tfc_recipe {
     size_t n_tools;
     struct {
         double lr, epochs, warmup_share, plain_share; /* epochs NAN: steps decide */
-        double match_base, text_weight;
+        double match_base, text_weight, base_share;
         bool lr_decay, freeze_embeddings;
         int64_t batch, steps, max_tokens; /* steps -1: epochs decide */
     } train;

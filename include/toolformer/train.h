@@ -26,6 +26,9 @@ typedef struct tfc_train_params {
      * stands there, with this weight: what the model was is held where no tool is needed (learning without
      * forgetting, Li & Hoiem 2016). */
     double match_base;
+    /* Of the base model's weights in the model that is written, 0 … 1 (default 0): some of what was learnt is
+     * taken back, more of what was forgotten (Wortsman et al. 2022). Not of models after a step. */
+    double base_share;
     bool freeze_embeddings; /* the token and position tables and the head stay as they are */
     const char *dev;        /* JSON lines for the dev loss; NULL: a held-out share of data */
     double dev_share;       /* default 0.05 when dev is NULL; 0: no dev set, the last weights are kept */
@@ -72,6 +75,10 @@ tfc_status tfc_train(tfc_model *base, const tfc_train_params *params, const tfc_
  * → the folder `path`. Tokenizer and chat template go along. */
 tfc_status tfc_model_export(const tfc_model *model, const char *path, const char *format, const char *type,
                             tfc_error *err);
+
+/* Writes FOLDER/model.gguf (BF16): base_share of the base model's weights, the rest a tuned model's. */
+tfc_status tfc_model_blend(const tfc_model *tuned, const tfc_model *base, double base_share,
+                           const char *folder, tfc_error *err);
 
 #ifdef __cplusplus
 }

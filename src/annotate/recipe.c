@@ -117,7 +117,8 @@ static tfc_status read_train(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
     static const char *const keys[] = {"lr",          "batch",      "steps",
                                        "epochs",      "lr_decay",   "warmup_share",
                                        "plain_share", "match_base", "freeze_embeddings",
-                                       "text_weight", "max_tokens", NULL};
+                                       "text_weight", "base_share", "max_tokens",
+                                       NULL};
     tfc_json *train;
     bool found;
     tfc_status status = tfc_json_get_object(json, "train", &train, &found, err);
@@ -133,6 +134,7 @@ static tfc_status read_train(tfc_json *json, tfc_recipe *recipe, tfc_error *err)
                            recipe->train.plain_share, err);
     if (status == TFC_OK) status = number_or(train, "match_base", 0, 1000, &recipe->train.match_base, 0, err);
     if (status == TFC_OK) status = number_or(train, "text_weight", 0, 1, &recipe->train.text_weight, 1, err);
+    if (status == TFC_OK) status = number_or(train, "base_share", 0, 1, &recipe->train.base_share, 0, err);
     if (status == TFC_OK) status = bool_or(train, "lr_decay", &recipe->train.lr_decay, err);
     if (status == TFC_OK) status = bool_or(train, "freeze_embeddings", &recipe->train.freeze_embeddings, err);
     if (status == TFC_OK)

@@ -15,6 +15,7 @@ typedef enum tfc_exp_kind {
     TFC_EXP_FILTER,   /* run.db → dataset.jsonl, plain.jsonl */
     TFC_EXP_SUBSET,   /* a part of a data set */
     TFC_EXP_TRAIN,    /* a data set → model */
+    TFC_EXP_BLEND,    /* a trained model and the base model → model */
     TFC_EXP_EVAL,     /* a model and rows → rows.jsonl */
     TFC_EXP_FORGET,   /* a model → loss of a text that no training saw */
     TFC_EXP_N_KINDS
@@ -25,7 +26,7 @@ typedef struct tfc_exp_stage tfc_exp_stage;
 
 /* The base model, or what a training left after a step (0: at its end). */
 typedef struct tfc_exp_model {
-    tfc_exp_stage *train; /* NULL: the base model */
+    tfc_exp_stage *train; /* or blend; NULL: the base model */
     int64_t step;
 } tfc_exp_model;
 

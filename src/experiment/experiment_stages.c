@@ -269,6 +269,7 @@ static tfc_status run_train(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json
         params.out = stage->folder;
         params.seed = stage->seed;
         params.without_calls = stage->without_calls;
+        params.base_share = 0; /* a stage of its own */
         params.operand = exp->params->operand;
         params.n_threads = exp->params->n_threads;
         params.model_steps = stage->without_calls ? NULL : v->at_steps;
@@ -282,6 +283,26 @@ static tfc_status run_train(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json
                       r.dev_loss_best, (long long)r.best_step);
     tfc_free(data);
     tfc_free(plain);
+    return status;
+}
+
+/* ---- blend ---- */
+
+static tfc_status run_blend(tfc_exp *exp, const tfc_exp_stage *stage, tfc_buffer *json, tfc_error *err)
+{
+    char *folder = tfc_path_join(stage->folder, "model");
+    tfc_model *base = NULL;
+    tfc_model_params params = tfc_model_params_default();
+    params.cpu = exp->params->cpu;
+    params.operand = exp->params->operand;
+    params.n_threads = exp->params->n_threads;
+    tfc_status status = folder ? open_model(exp, (tfc_exp_model){.train = stage->source}, err)
+                               : tfc_fail_memory(err, "blend");
+    if (status == TFC_OK && !(base = tfc_model_open(exp->base_path, &params, err))) status = err->status;
+    if (status == TFC_OK) status = tfc_model_blend(exp->model, base, stage->share, folder, err);
+    tfc_buffer_printf(json, "\"base_share\":%.9g", stage->share);
+    tfc_model_free(base);
+    tfc_free(folder);
     return status;
 }
 
@@ -370,6 +391,8 @@ static tfc_status run_kind(tfc_exp *exp, tfc_exp_stage *stage, tfc_buffer *json,
         return run_subset(stage, json, err);
     case TFC_EXP_TRAIN:
         return run_train(exp, stage, json, err);
+    case TFC_EXP_BLEND:
+        return run_blend(exp, stage, json, err);
     case TFC_EXP_EVAL:
         return run_eval(exp, stage, json, err);
     case TFC_EXP_FORGET:

@@ -34,8 +34,10 @@ static const setting settings[] = {
     {"weight_decay", NUMBER, AT(weight_decay), 0, 1e3},
     {"clip", NUMBER, AT(clip), 0, 1e9},
     {"eval_every", INTEGER, AT(eval_every), 0, 1e9},
+    {"base_share", NUMBER, AT(base_share), 0, 1},
 };
-enum { N_SETTINGS = sizeof settings / sizeof *settings };
+/* The last one is not the training's: how much of the base model is kept is decided after it. */
+enum { N_SETTINGS = sizeof settings / sizeof *settings, N_OF_TRAINING = N_SETTINGS - 1 };
 
 static tfc_status read_one(tfc_json *json, const setting *s, char *field, tfc_error *err)
 {
@@ -63,6 +65,7 @@ tfc_status tfc_exp_train_read(tfc_json *json, const tfc_recipe *recipe, tfc_trai
     params->plain_share = recipe->train.plain_share;
     params->match_base = recipe->train.match_base;
     params->text_weight = recipe->train.text_weight;
+    params->base_share = recipe->train.base_share;
     params->lr_decay = recipe->train.lr_decay;
     params->freeze_embeddings = recipe->train.freeze_embeddings;
     params->batch = recipe->train.batch;
@@ -86,7 +89,7 @@ tfc_status tfc_exp_train_read(tfc_json *json, const tfc_recipe *recipe, tfc_trai
 
 void tfc_exp_train_json(tfc_buffer *json, const tfc_train_params *params)
 {
-    for (size_t i = 0; i < N_SETTINGS; i++) {
+    for (size_t i = 0; i < N_OF_TRAINING; i++) {
         const setting *s = &settings[i];
         const char *field = (const char *)params + s->offset;
         tfc_buffer_printf(json, "%s\"%s\":", i ? "," : "", s->name);

@@ -9,8 +9,8 @@
 #include "experiment/experiment_train.h"
 #include "toolformer/decode.h"
 
-const char *const tfc_exp_kind_names[TFC_EXP_N_KINDS] = {"annotate", "filter", "subset",
-                                                         "train",    "eval",   "forget"};
+const char *const tfc_exp_kind_names[TFC_EXP_N_KINDS] = {"annotate", "filter", "subset", "train",
+                                                         "blend",    "eval",   "forget"};
 
 /* ---- stages ---- */
 
@@ -296,6 +296,22 @@ static tfc_status want_train(tfc_exp *exp, const place *p, tfc_exp_stage *data, 
     return stage_want(exp, &like, out, err);
 }
 
+/* What is evaluated: the trained model, or its blend with the base model. */
+static tfc_status want_blend(tfc_exp *exp, const place *p, tfc_exp_stage *train, tfc_exp_stage **out,
+                             tfc_error *err)
+{
+    *out = train;
+    if (p->variant->train.base_share <= 0) return TFC_OK;
+    tfc_exp_stage like = {.kind = TFC_EXP_BLEND, .source = train, .share = p->variant->train.base_share};
+    tfc_buffer json;
+    inputs_begin(&json, like.kind);
+    put_text(&json, "train", train->key);
+    tfc_buffer_printf(&json, ",\"base_share\":%.17g", like.share);
+    like.inputs = inputs_end(&json);
+    like.label = format("blend %s", train->label + 6);
+    return stage_want(exp, &like, out, err);
+}
+
 static tfc_status want_forget(tfc_exp *exp, const place *p, tfc_exp_model model, tfc_exp_stage **out,
                               tfc_error *err)
 {
@@ -423,7 +439,8 @@ static tfc_status walk_training(tfc_exp *exp, const place *p, tfc_exp_stage *ann
                           .annotate = annotate,
                           .data = data};
     tfc_status status = want_train(exp, p, data, without_calls, &t.train, err);
-    tfc_exp_model model = {.train = t.train};
+    tfc_exp_model model = {0};
+    if (status == TFC_OK) status = want_blend(exp, p, t.train, &model.train, err);
     if (status == TFC_OK && without_calls) status = walk_evaluations(exp, p, TFC_EXP_PLAIN, model, err);
     if (status == TFC_OK && !without_calls && v->systems[TFC_EXP_TAUGHT])
         status = walk_evaluations(exp, p, TFC_EXP_TAUGHT, model, err);
@@ -435,7 +452,7 @@ static tfc_status walk_training(tfc_exp *exp, const place *p, tfc_exp_stage *ann
     }
     if (status == TFC_OK && p->share >= 1) status = want_forget(exp, p, model, &t.forget, err);
     if (status == TFC_OK) status = training_add(exp, &t, err);
-    *train = t.train;
+    *train = model.train;
     return status;
 }
 

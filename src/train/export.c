@@ -83,17 +83,30 @@ tfc_status tfc_export_each(const tfc_export *export, tfc_export_visit *visit, vo
     return status;
 }
 
-/* Rows from … from+n-1 of the logical matrix. */
-static void source_rows(const tfc_export *export, const tfc_export_tensor *tensor, int64_t from, int64_t n,
-                        float *out)
+/* rows = (1 - base_share) rows + base_share of the base model's; base_row: room for one. */
+static void blend_rows(const tfc_export *export, const tfc_export_tensor *tensor, int64_t from, int64_t n,
+                       float *rows, float *base_row)
 {
-    if (!export->params) {
-        tfc_weight_rows(tensor->weight, from, n, out);
-        return;
+    const tfc_weight *base = tfc_weights_part(&export->base->weights, tensor->part, tensor->layer);
+    const float share = (float)export->base_share;
+    for (int64_t r = 0; r < n; r++, rows += base->n_in) {
+        tfc_weight_rows(base, from + r, 1, base_row);
+        for (int64_t k = 0; k < base->n_in; k++) rows[k] += share * (base_row[k] - rows[k]);
     }
-    const tfc_param *param = tfc_param_find(export->params, tensor->part, tensor->layer);
-    memcpy(out, export->params->w + param->offset + from * param->n_in,
-           (size_t)(n * param->n_in) * sizeof(float));
+}
+
+/* Rows from … from+n-1 of the logical matrix; base_row: room for one more. */
+static void source_rows(const tfc_export *export, const tfc_export_tensor *tensor, int64_t from, int64_t n,
+                        float *out, float *base_row)
+{
+    if (export->params) {
+        const tfc_param *param = tfc_param_find(export->params, tensor->part, tensor->layer);
+        memcpy(out, export->params->w + param->offset + from * param->n_in,
+               (size_t)(n * param->n_in) * sizeof(float));
+    } else {
+        tfc_weight_rows(tensor->weight, from, n, out);
+    }
+    if (export->base && export->base_share > 0) blend_rows(export, tensor, from, n, out, base_row);
 }
 
 /* The row that stands at `row` of the file: halves of a head (j, i) ↔ pairs (i, j). */
@@ -117,10 +130,11 @@ static tfc_status check_range(const tfc_export_tensor *tensor, const float *valu
 }
 
 static tfc_status transposed_values(const tfc_export *export, const tfc_export_tensor *tensor, float *matrix,
-                                    float *row, tfc_export_sink *sink, void *context, tfc_error *err)
+                                    float *row, float *base_row, tfc_export_sink *sink, void *context,
+                                    tfc_error *err)
 {
     const tfc_weight *weight = tensor->weight;
-    source_rows(export, tensor, 0, weight->n_out, matrix);
+    source_rows(export, tensor, 0, weight->n_out, matrix, base_row);
     tfc_status status = check_range(tensor, matrix, weight->n_out * weight->n_in, err);
     for (int64_t k = 0; status == TFC_OK && k < weight->n_in; k++) {
         for (int64_t n = 0; n < weight->n_out; n++) row[n] = matrix[n * weight->n_in + k];
@@ -130,15 +144,16 @@ static tfc_status transposed_values(const tfc_export *export, const tfc_export_t
 }
 
 static tfc_status plain_values(const tfc_export *export, const tfc_export_tensor *tensor, float *rows,
-                               int64_t n_rows, tfc_export_sink *sink, void *context, tfc_error *err)
+                               int64_t n_rows, float *base_row, tfc_export_sink *sink, void *context,
+                               tfc_error *err)
 {
     const tfc_weight *weight = tensor->weight;
     tfc_status status = TFC_OK;
     for (int64_t from = 0; status == TFC_OK && from < weight->n_out; from += n_rows) {
         int64_t n = tfc_min_int(n_rows, weight->n_out - from);
         for (int64_t i = 0; tensor->permuted && i < n; i++)
-            source_rows(export, tensor, permuted_row(export, from + i), 1, rows + i * weight->n_in);
-        if (!tensor->permuted) source_rows(export, tensor, from, n, rows);
+            source_rows(export, tensor, permuted_row(export, from + i), 1, rows + i * weight->n_in, base_row);
+        if (!tensor->permuted) source_rows(export, tensor, from, n, rows, base_row);
         status = check_range(tensor, rows, n * weight->n_in, err);
         if (status == TFC_OK) status = sink(context, rows, n * weight->n_in, err);
     }
@@ -151,11 +166,12 @@ tfc_status tfc_export_values(const tfc_export *export, const tfc_export_tensor *
     const tfc_weight *weight = tensor->weight;
     int64_t n_rows = weight->n_in > TFC_TRAIN_VALUES ? 1 : TFC_TRAIN_VALUES / weight->n_in;
     int64_t n = tensor->transposed ? weight->n_out : n_rows; /* a transposed matrix is held whole */
-    float *buffer = tfc_alloc_aligned((size_t)(n * weight->n_in + weight->n_out), sizeof *buffer);
+    float *buffer = tfc_alloc_aligned((size_t)((n + 1) * weight->n_in + weight->n_out), sizeof *buffer);
     if (!buffer) return tfc_fail_memory(err, "export");
-    tfc_status status = tensor->transposed ? transposed_values(export, tensor, buffer,
-                                                               buffer + n * weight->n_in, sink, context, err)
-                                           : plain_values(export, tensor, buffer, n_rows, sink, context, err);
+    float *base_row = buffer + n * weight->n_in, *row = base_row + weight->n_in;
+    tfc_status status = tensor->transposed
+                            ? transposed_values(export, tensor, buffer, row, base_row, sink, context, err)
+                            : plain_values(export, tensor, buffer, n_rows, base_row, sink, context, err);
     tfc_free(buffer);
     return status;
 }
@@ -240,4 +256,21 @@ tfc_status tfc_model_export(const tfc_model *model, const char *path, const char
     tfc_status status = tfc_export_init(&export, model, NULL, format, type, err);
     if (status != TFC_OK) return status;
     return export.gguf ? tfc_export_gguf(&export, path, err) : tfc_export_folder(&export, path, err);
+}
+
+tfc_status tfc_model_blend(const tfc_model *tuned, const tfc_model *base, double base_share,
+                           const char *folder, tfc_error *err)
+{
+    const tfc_hparams *a = &tuned->hparams, *b = &base->hparams;
+    if (!(base_share >= 0 && base_share <= 1))
+        return tfc_fail(err, TFC_EINVAL, "base_share must be from 0 to 1, not %g", base_share);
+    if (a->arch != b->arch || a->L != b->L || a->C != b->C || a->I != b->I || a->V != b->V ||
+        a->NH != b->NH || a->NKV != b->NKV || a->tied != b->tied ||
+        a->rope_interleaved != b->rope_interleaved)
+        return tfc_fail(err, TFC_EINVAL, "the models are of different shapes or forms of file");
+    tfc_export export;
+    tfc_status status = tfc_export_init(&export, tuned, NULL, NULL, NULL, err);
+    export.base = base;
+    export.base_share = base_share;
+    return status == TFC_OK ? tfc_export_folder(&export, folder, err) : status;
 }

@@ -9,6 +9,8 @@ typedef struct tfc_export {
     const tfc_param_set *params; /* tuned weights; NULL: the model's own */
     bool gguf;                   /* else Hugging Face */
     tfc_dtype type;              /* of matrices; vectors are F32 */
+    const tfc_model *base;       /* whose weights make up base_share of those that are written; NULL: none */
+    double base_share;
 } tfc_export;
 
 /* format "gguf" or "safetensors", type "F32", "F16", "BF16", "Q8_0" (GGUF alone). */

@@ -238,6 +238,10 @@ static tfc_status model_write(tfc_train_run *run, int64_t step, tfc_error *err)
     if (status == TFC_OK)
         status = tfc_export_init(&export, run->base, &run->trainer.params, run->params->export_format,
                                  run->params->export_type, err);
+    if (step == 0) {
+        export.base = run->base;
+        export.base_share = run->params->base_share;
+    }
     if (status == TFC_OK) status = tfc_export_folder(&export, path, err);
     tfc_free(path);
     return status;

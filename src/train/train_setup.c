@@ -47,6 +47,7 @@ static tfc_status params_check(const tfc_train_params *p, tfc_error *err)
         {"plain_share", p->plain_share, 0, 0.9},
         {"match_base", p->match_base, 0, 1000},
         {"text_weight", p->text_weight, 0, 1},
+        {"base_share", p->base_share, 0, 1},
         {"dev_share", p->dev_share, 0, 0.5},
         {"steps", (double)p->steps, 0, 1e9},
         {"epochs", p->epochs, p->steps > 0 ? 0 : 1e-6, 1e6},
@@ -178,8 +179,8 @@ static tfc_status settings_make(tfc_train_run *run, tfc_error *err)
     tfc_buffer_printf(&b,
                       "beta1 = %.17g\nbeta2 = %.17g\nepsilon = %.17g\nweight_decay = %.17g\nclip = %.17g\n",
                       p->beta1, p->beta2, p->epsilon, p->weight_decay, p->clip);
-    tfc_buffer_printf(&b, "match_base = %.17g\nfreeze_embeddings = %d\n", p->match_base,
-                      p->freeze_embeddings);
+    tfc_buffer_printf(&b, "match_base = %.17g\nfreeze_embeddings = %d\nbase_share = %.17g\n", p->match_base,
+                      p->freeze_embeddings, p->base_share);
     tfc_buffer_printf(&b, "seed = %llu\neval_every = %lld\n", (unsigned long long)p->seed,
                       (long long)run->eval_every);
     tfc_status status = tfc_buffer_ok(&b, "settings", err);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -339,6 +340,37 @@ static void test_match_base(void **state)
     remove_tree("match2");
 }
 
+/* All of the base model's weights and none of the training's are the base model. */
+static void test_base_share(void **state)
+{
+    (void)state;
+    char *text, *own;
+    size_t n, n_own;
+    tfc_error err;
+    tfc_train_params params = tiny("share");
+    params.base_share = 1;
+    train_to_end(&params);
+    read_output("share", "model/model.gguf", &text, &n);
+    tfc_model *model = open_model();
+    if (tfc_model_export(model, in_root("share/base.gguf"), "gguf", "F32", &err) != TFC_OK)
+        fail_msg("%s", err.message);
+    tfc_model_free(model);
+    read_output("share", "base.gguf", &own, &n_own);
+    assert_true(n == n_own && n == n_reference);
+    for (size_t i = 0; i + sizeof(float) <= n; i += sizeof(float)) { /* equal but for the rounding of a sum */
+        float a, b;
+        memcpy(&a, text + i, sizeof a);
+        memcpy(&b, own + i, sizeof b);
+        if (memcmp(&a, &b, sizeof a) != 0) assert_true(fabsf(a - b) <= 1e-6F * (1e-3F + fabsf(b)));
+    }
+    assert_memory_not_equal(text, reference, n);
+    tfc_free(text);
+    tfc_free(own);
+    params.base_share = 0.5;
+    refused(&params, TFC_ECONFLICT, "base_share = 1");
+    remove_tree("share");
+}
+
 /* ---- what is refused ---- */
 
 static void test_other_settings(void **state)
@@ -572,7 +604,7 @@ int main(void)
         cmocka_unit_test(test_bad_params),  cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_best),        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_memory),      cmocka_unit_test(test_variants),
-        cmocka_unit_test(test_match_base),
+        cmocka_unit_test(test_match_base),  cmocka_unit_test(test_base_share),
     };
     return cmocka_run_group_tests(tests, prepare, tidy);
 }

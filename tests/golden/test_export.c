@@ -231,6 +231,54 @@ static void test_losses(void **state)
         }
 }
 
+/* Every value is base_share of the base model's and the rest the other's. */
+static void test_blend(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"gguf/llama.F32.gguf", "gguf/gpt2.F32.gguf"};
+    for (size_t k = 0; k < 2; k++) {
+        tfc_error err;
+        tfc_model *base = open_model(fixture(names[k]));
+        tfc_model *other = round_trip(fixture(names[k]), "q.gguf", "gguf", "Q8_0");
+        if (tfc_model_blend(other, base, 0.25, output("blend"), &err) != TFC_OK) fail_msg("%s", err.message);
+        tfc_model *got = open_model(output("blend"));
+        int64_t n_changed = 0;
+        const tfc_tensor_set *set = tensors_of(base);
+        for (int64_t i = 0; i < set->n_tensors; i++) {
+            const tfc_tensor_view *a = &set->tensors[i], *b = tfc_tensor_find(tensors_of(other), a->name),
+                                  *c = tfc_tensor_find(tensors_of(got), a->name);
+            int64_t n = a->dims[a->n_dims - 1], rows = a->n_dims == 2 ? a->dims[0] : 1;
+            for (int64_t r = 0; r < rows; r++) {
+                float x[4096], y[4096], z[4096];
+                assert_true(n <= 4096);
+                tfc_dequantize_row(x, (const char *)a->data + (size_t)r * tfc_dtype_row_bytes(a->dtype, n), n,
+                                   a->dtype);
+                tfc_dequantize_row(y, (const char *)b->data + (size_t)r * tfc_dtype_row_bytes(b->dtype, n), n,
+                                   b->dtype);
+                tfc_dequantize_row(z, (const char *)c->data + (size_t)r * tfc_dtype_row_bytes(c->dtype, n), n,
+                                   c->dtype);
+                for (int64_t j = 0; j < n; j++) {
+                    double want = 0.25 * (double)x[j] + 0.75 * (double)y[j];
+                    assert_true(fabs((double)z[j] - want) <=
+                                fabs(want) * (c->dtype == TFC_F32 ? 1e-6 : 0x1p-8));
+                    n_changed += z[j] != y[j] && z[j] != x[j];
+                }
+            }
+        }
+        assert_true(n_changed > 1000);
+        assert_int_equal(tfc_model_blend(other, base, 1.5, output("x"), &err), TFC_EINVAL);
+        tfc_model_free(got), tfc_model_free(other), tfc_model_free(base);
+    }
+    tfc_error err;
+    tfc_model *llama = open_model(fixture("gguf/llama.F32.gguf")),
+              *gpt2 = open_model(fixture("gguf/gpt2.F32.gguf")),
+              *folder_of_llama = open_model(fixture("models/llama"));
+    assert_int_equal(tfc_model_blend(llama, gpt2, 0.5, output("x"), &err), TFC_EINVAL);
+    assert_int_equal(tfc_model_blend(llama, folder_of_llama, 0.5, output("x"), &err), TFC_EINVAL);
+    assert_false(tfc_folder_exists(output("x")));
+    tfc_model_free(llama), tfc_model_free(gpt2), tfc_model_free(folder_of_llama);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -312,7 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hf_to_gguf), cmocka_unit_test(test_gguf_to_hf), cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_types),      cmocka_unit_test(test_losses),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_folder),     cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_blend),      cmocka_unit_test(test_folder),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
