@@ -83,14 +83,33 @@ tfc_status tfc_export_each(const tfc_export *export, tfc_export_visit *visit, vo
     return status;
 }
 
+/* The two orders of a head's rotary rows: where `row` of the one stands in the other; interleaved: from pairs
+ * (i, j) to halves (j, i), else back. */
+static int64_t reordered_row(const tfc_hparams *h, int64_t row, bool interleaved)
+{
+    int64_t head = row / h->HD * h->HD, i = row % h->HD, half = h->n_rot / 2;
+    if (i >= h->n_rot) return row;
+    return head + (interleaved ? i % 2 * half + i / 2 : i % half * 2 + i / half);
+}
+
+/* The row that stands at `row` of the file. */
+static int64_t permuted_row(const tfc_export *export, int64_t row)
+{
+    return reordered_row(&export->model->hparams, row, export->gguf);
+}
+
 /* rows = (1 - base_share) rows + base_share of the base model's; base_row: room for one. */
 static void blend_rows(const tfc_export *export, const tfc_export_tensor *tensor, int64_t from, int64_t n,
                        float *rows, float *base_row)
 {
     const tfc_weight *base = tfc_weights_part(&export->base->weights, tensor->part, tensor->layer);
+    const tfc_hparams *h = &export->model->hparams;
     const float share = (float)export->base_share;
+    const bool rotary = h->rope && (tensor->part == TFC_PART_WQ || tensor->part == TFC_PART_WK);
+    const bool reordered = rotary && h->rope_interleaved != export->base->hparams.rope_interleaved;
     for (int64_t r = 0; r < n; r++, rows += base->n_in) {
-        tfc_weight_rows(base, from + r, 1, base_row);
+        int64_t row = reordered ? reordered_row(h, from + r, h->rope_interleaved) : from + r;
+        tfc_weight_rows(base, row, 1, base_row);
         for (int64_t k = 0; k < base->n_in; k++) rows[k] += share * (base_row[k] - rows[k]);
     }
 }
@@ -107,15 +126,6 @@ static void source_rows(const tfc_export *export, const tfc_export_tensor *tenso
         tfc_weight_rows(tensor->weight, from, n, out);
     }
     if (export->base && export->base_share > 0) blend_rows(export, tensor, from, n, out, base_row);
-}
-
-/* The row that stands at `row` of the file: halves of a head (j, i) ↔ pairs (i, j). */
-static int64_t permuted_row(const tfc_export *export, int64_t row)
-{
-    const tfc_hparams *h = &export->model->hparams;
-    int64_t head = row / h->HD * h->HD, i = row % h->HD, half = h->n_rot / 2;
-    if (i >= h->n_rot) return row;
-    return head + (export->gguf ? i % 2 * half + i / 2 : i % half * 2 + i / half);
 }
 
 /* f16 ends at 65504; a value that would become infinite is an error, not a broken model. */
@@ -265,9 +275,8 @@ tfc_status tfc_model_blend(const tfc_model *tuned, const tfc_model *base, double
     if (!(base_share >= 0 && base_share <= 1))
         return tfc_fail(err, TFC_EINVAL, "base_share must be from 0 to 1, not %g", base_share);
     if (a->arch != b->arch || a->L != b->L || a->C != b->C || a->I != b->I || a->V != b->V ||
-        a->NH != b->NH || a->NKV != b->NKV || a->tied != b->tied ||
-        a->rope_interleaved != b->rope_interleaved)
-        return tfc_fail(err, TFC_EINVAL, "the models are of different shapes or forms of file");
+        a->NH != b->NH || a->NKV != b->NKV || a->tied != b->tied)
+        return tfc_fail(err, TFC_EINVAL, "the models are of different shapes");
     tfc_export export;
     tfc_status status = tfc_export_init(&export, tuned, NULL, NULL, NULL, err);
     export.base = base;
