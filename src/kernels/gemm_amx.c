@@ -73,11 +73,13 @@ typedef struct outputs {
 
 ALWAYS_INLINE void load_outputs(const tfc_tile_args *a, outputs o, const int n_halves)
 {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    if (a->from == TFC_FROM_ZERO) return;
+    if (a->from == TFC_FROM_ZERO) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        return;
+    }
     BEFORE_LOADS();
     const int64_t stride = o.ld * 4;
     _tile_loadd(0, o.at, stride);
@@ -211,20 +213,10 @@ static void pack_panels(tfc_panels *panels, int64_t from, int64_t to, const floa
                panels->panel_bytes - packed);
 }
 
-/* 32 k of one row whose k lie side by side, zeros past K. */
-ALWAYS_INLINE __m512i row_step(const float *row, int64_t k, int64_t K)
-{
-    __m512 low = _mm512_maskz_loadu_ps(mask_of(K - k), row + k), high = _mm512_setzero_ps();
-    if (K - k > 16) high = _mm512_maskz_loadu_ps(mask_of(K - k - 16), row + k + 16);
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-}
-
 /* The rows (up to 16) lie side by side: 32 k of all of them, ROW_BYTES apart. */
 ALWAYS_INLINE void columns_step(char *out, int64_t rows, const float *x, int64_t stride_k, int64_t k,
                                 int64_t K)
 {
-    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
-                                           7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     __m512i v[16];
     UNROLL for (int i = 0; i < 16; i++)
     {
@@ -232,7 +224,7 @@ ALWAYS_INLINE void columns_step(char *out, int64_t rows, const float *x, int64_t
         __m512 low = _mm512_setzero_ps(), high = _mm512_setzero_ps();
         if (k + 2 * i < K) low = _mm512_maskz_loadu_ps(mask_of(rows), at);
         if (k + 2 * i + 1 < K) high = _mm512_maskz_loadu_ps(mask_of(rows), at + stride_k);
-        v[i] = _mm512_permutexvar_epi16(pairs, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        v[i] = pairs_of(low, high);
     }
     transpose(v);
     for (int64_t m = 0; m < rows; m++) _mm512_storeu_si512(out + m * ROW_BYTES, v[m]);
@@ -252,7 +244,7 @@ static void pack_rows(void *restrict packed, int64_t M, int64_t K, tfc_operand o
         for (int64_t k = 0; k < K; k += STEP_K, out += rows * ROW_BYTES) {
             if (stride_k == 1) {
                 for (int64_t i = 0; i < rows; i++)
-                    _mm512_storeu_si512(out + i * ROW_BYTES, row_step(x + (m + i) * stride_m, k, K));
+                    _mm512_storeu_si512(out + i * ROW_BYTES, row_pairs(x + (m + i) * stride_m, k, K));
             } else {
                 for (int64_t i = 0; i < rows; i += 16)
                     columns_step(out + i * ROW_BYTES, min_i64(16, rows - i), x + m + i, stride_k, k, K);

@@ -175,10 +175,8 @@ typedef struct strip {
 /* 16 steps of one row whose k lie side by side, from k0 on; zeros past K. */
 ALWAYS_INLINE __m512i load_steps(const float *row, int64_t k0, int64_t K, bool bf16)
 {
-    if (!bf16) return _mm512_castps_si512(_mm512_maskz_loadu_ps(mask_of(K - k0), row + k0));
-    __m512 low = _mm512_maskz_loadu_ps(mask_of(K - k0), row + k0), high = _mm512_setzero_ps();
-    if (K - k0 > 16) high = _mm512_maskz_loadu_ps(mask_of(K - k0 - 16), row + k0 + 16);
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    if (bf16) return row_pairs(row, k0, K);
+    return _mm512_castps_si512(_mm512_maskz_loadu_ps(mask_of(K - k0), row + k0));
 }
 
 ALWAYS_INLINE void pack_strip_rows(const strip *a, const bool bf16)
@@ -198,8 +196,6 @@ ALWAYS_INLINE void pack_strip_rows(const strip *a, const bool bf16)
 /* The rows lie side by side: one vector of lanes at each k. */
 ALWAYS_INLINE void pack_strip_columns(const strip *a, const bool bf16)
 {
-    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
-                                           7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     const __mmask16 rows = mask_of(a->rows);
     char *out = a->out;
     for (int64_t k = 0; k < a->K; k += bf16 ? 2 : 1, out += a->out_step) {
@@ -208,7 +204,7 @@ ALWAYS_INLINE void pack_strip_columns(const strip *a, const bool bf16)
         __m512i lanes = _mm512_castps_si512(low);
         if (bf16) {
             if (k + 1 < a->K) high = _mm512_maskz_loadu_ps(rows, at + a->stride_k);
-            lanes = _mm512_permutexvar_epi16(pairs, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+            lanes = pairs_of(low, high);
         }
         _mm512_mask_storeu_epi32(out, a->lanes, lanes);
     }

@@ -30,6 +30,22 @@ ALWAYS_INLINE __m512i broadcast(const char *at)
     return _mm512_set1_epi32(lane);
 }
 
+/* 16 pairs of bf16 of one row whose k lie side by side, from k on; zeros past K. */
+ALWAYS_INLINE __m512i row_pairs(const float *row, int64_t k, int64_t K)
+{
+    __m512 low = _mm512_maskz_loadu_ps(mask_of(K - k), row + k), high = _mm512_setzero_ps();
+    if (K - k > 16) high = _mm512_maskz_loadu_ps(mask_of(K - k - 16), row + k + 16);
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* The pair of bf16 (low, high) of each lane. */
+ALWAYS_INLINE __m512i pairs_of(__m512 low, __m512 high)
+{
+    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
+                                           7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(pairs, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+}
+
 /* v[i] lane j becomes v[j] lane i. */
 ALWAYS_INLINE void transpose(__m512i v[16])
 {
