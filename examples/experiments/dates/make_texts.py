@@ -165,7 +165,8 @@ class Day:
             "monthday": f"{date.strftime('%B')} {date.day}", "iso": date.isoformat(),
             "name": self.name, "Name": capital(self.name) if self.name else "", "unit": self.unit,
             "is": "was" if later < 0 else "is", "isit": ("is it", "will it be", "was it")[later],
-            "do": "did" if later < 0 else "do", "falls": "fell" if later < 0 else "falls", "does": "did" if later < 0 else "does",
+            "falls": "fell" if later < 0 else "falls", "do": "did" if later < 0 else "do",
+            "does": "did" if later < 0 else "does",
         }[what]
 
     def call_for(self, what):
